@@ -1,0 +1,220 @@
+/*
+ * Copyright (C) the Warren authors
+ *
+ * AMQP 0-9-1 on nginx's event loop: one connection per worker process and
+ * broker, and the calls that are in flight on it.  It knows nginx's core and
+ * event layers, and never HTTP.
+ *
+ * Nothing here blocks.  All of it runs in the one thread of a worker process.
+ */
+
+#ifndef _NGX_AMQP_H_INCLUDED_
+#define _NGX_AMQP_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+
+typedef struct ngx_amqp_connection_s  ngx_amqp_connection_t;
+typedef struct ngx_amqp_call_s        ngx_amqp_call_t;
+
+
+/* one way to reach the broker; a broker may have several, tried in turn */
+
+typedef struct {
+    ngx_str_t                    url;         /* as written, no password */
+    ngx_str_t                    host;
+    in_port_t                    port;
+    ngx_str_t                    user;
+    ngx_str_t                    vhost;
+    unsigned                     tls:1;
+
+    /* found when the configuration was read; NULL: the name did not resolve */
+    ngx_addr_t                  *addrs;
+    ngx_uint_t                   naddrs;
+} ngx_amqp_url_t;
+
+
+/* a gateway_broker block; const once the configuration is merged */
+
+typedef struct {
+    ngx_str_t                    name;
+    ngx_array_t                 *urls;        /* of ngx_amqp_url_t, not empty */
+    ngx_str_t                    password;
+    ngx_msec_t                   heartbeat;   /* 0: none */
+    ngx_msec_t                   connect_timeout;
+    ngx_uint_t                   max_inflight;
+
+    /* bytes waiting for the socket beyond which a call is refused */
+    size_t                       max_output;
+
+    /* a reply with a larger body ends its call with NGX_AMQP_BAD_REPLY */
+    size_t                       max_reply;
+} ngx_amqp_broker_t;
+
+
+/*
+ * Counted by the connection, in memory that the owner supplies (shared by all
+ * worker processes, or its own).
+ */
+
+typedef struct {
+    ngx_atomic_t                 connects;    /* times ready was reached */
+    ngx_atomic_t                 disconnects; /* times it was lost again */
+    ngx_atomic_t                 blocked;     /* connection.blocked received */
+    ngx_atomic_t                 published;
+    ngx_atomic_t                 replies;
+    ngx_atomic_t                 returned;
+    ngx_atomic_t                 nacked;
+    ngx_atomic_t                 late;        /* late, doubled or unknown */
+    ngx_atomic_t                 foreign;     /* user_id is not the service's */
+    ngx_atomic_t                 bytes_in;
+    ngx_atomic_t                 bytes_out;
+} ngx_amqp_counters_t;
+
+
+typedef enum {
+    ngx_amqp_header_str = 0,                  /* AMQP long string */
+    ngx_amqp_header_int                       /* AMQP signed 64 bits */
+} ngx_amqp_header_e;
+
+typedef struct {
+    ngx_str_t                    name;
+    ngx_amqp_header_e            type;
+    ngx_str_t                    value;       /* of str */
+    int64_t                      number;      /* of int */
+} ngx_amqp_header_t;
+
+
+/*
+ * What a call sends.  All of it is copied before ngx_amqp_call_start()
+ * returns.  correlation_id, reply_to, user_id and app_id are the connection's.
+ */
+
+typedef struct {
+    ngx_str_t                    exchange;
+    ngx_str_t                    routing_key;
+    ngx_str_t                    type;
+    ngx_str_t                    content_type;
+    ngx_str_t                    message_id;
+    ngx_msec_t                   expiration;  /* ms, at least 1 */
+    time_t                       timestamp;
+    ngx_array_t                 *headers;     /* of ngx_amqp_header_t */
+    ngx_chain_t                 *body;        /* in memory or in a file */
+    off_t                        body_size;
+} ngx_amqp_message_t;
+
+
+/* how a call ended; every started call ends once, unless it is cancelled */
+
+typedef enum {
+    /* a reply came */
+    NGX_AMQP_REPLY = 0,
+
+    /* basic.return: no queue is bound, nothing happened */
+    NGX_AMQP_RETURNED,
+
+    /* basic.nack: the queue is full, nothing happened */
+    NGX_AMQP_NACKED,
+
+    /* the connection was lost; it may have happened */
+    NGX_AMQP_LOST,
+
+    /* the reply was larger than max_reply */
+    NGX_AMQP_BAD_REPLY
+} ngx_amqp_end_e;
+
+
+/*
+ * A reply.  It lies in the connection's memory and is gone when the handler
+ * returns, and before that if the handler does anything that may run other
+ * requests' code: copy first, finalize after.
+ */
+
+typedef struct {
+    ngx_str_t                    content_type;
+    ngx_str_t                    message_id;
+    ngx_array_t                  headers;     /* of ngx_amqp_header_t */
+    ngx_str_t                    body;
+} ngx_amqp_reply_t;
+
+
+/*
+ * reply is NULL but for NGX_AMQP_REPLY.  The call has left the table when the
+ * handler runs, and may be reused or freed by it.  The handler may start and
+ * cancel calls, this one's siblings too.  It is never run from within
+ * ngx_amqp_call_start() or ngx_amqp_call_cancel().
+ */
+typedef void (*ngx_amqp_call_handler_pt)(ngx_amqp_call_t *call,
+    ngx_amqp_end_e end, ngx_amqp_reply_t *reply);
+
+
+/* belongs to the requester, who sets the first fields and keeps it in place */
+
+struct ngx_amqp_call_s {
+    ngx_amqp_call_handler_pt     handler;
+    void                        *data;
+
+    /* the broker user whose reply is believed: the service's name */
+    ngx_str_t                    service_user;
+
+    /* of the table; slot is meaningless unless active */
+    ngx_uint_t                   slot;
+    unsigned                     active:1;
+};
+
+
+/*
+ * Makes the connection of this worker process and begins to connect.  It has
+ * a pool of its own and logs to the cycle's log.  broker and counters must
+ * outlive it.  Returns NULL if memory is short.  A broker that
+ * is down is no error: the connection goes on trying.
+ */
+ngx_amqp_connection_t *ngx_amqp_connect(ngx_cycle_t *cycle,
+    const ngx_amqp_broker_t *broker, ngx_amqp_counters_t *counters);
+
+/*
+ * For exit_process: writes channel.close and connection.close once, waits for
+ * nothing, closes the socket.  Calls still in the table end with
+ * NGX_AMQP_LOST first.
+ */
+void ngx_amqp_close(ngx_amqp_connection_t *ac);
+
+/* Whether a call may be started: the handshake is over, no alarm blocks. */
+ngx_uint_t ngx_amqp_is_ready(ngx_amqp_connection_t *ac);
+
+/* Whether the broker has blocked this connection (connection.blocked). */
+ngx_uint_t ngx_amqp_is_blocked(ngx_amqp_connection_t *ac);
+
+/* A static word for the connection's state, for logs and metrics. */
+char *ngx_amqp_state_name(ngx_amqp_connection_t *ac);
+
+/* Calls in flight on this connection. */
+ngx_uint_t ngx_amqp_inflight(ngx_amqp_connection_t *ac);
+
+/*
+ * Publishes a call, mandatory, on the confirm channel; call->handler will
+ * tell its end.  The frames leave at the end of this turn of the event loop.
+ * The deadline is the requester's: it arms its own timer and cancels.
+ *
+ *     NGX_OK        started
+ *     NGX_DECLINED  not connected, or blocked by an alarm: unavailable
+ *     NGX_BUSY      max_inflight or max_output is reached: overloaded
+ *     NGX_ERROR     the message cannot be encoded, or its file not be read
+ *
+ * Unless NGX_OK is returned nothing has been sent and the handler will not
+ * run.
+ */
+ngx_int_t ngx_amqp_call_start(ngx_amqp_connection_t *ac,
+    ngx_amqp_call_t *call, const ngx_amqp_message_t *message);
+
+/*
+ * Forgets a call: its handler will not run, and a reply to it is dropped and
+ * counted as late.  Harmless for a call that is not active.
+ */
+void ngx_amqp_call_cancel(ngx_amqp_connection_t *ac, ngx_amqp_call_t *call);
+
+
+#endif /* _NGX_AMQP_H_INCLUDED_ */

@@ -1,0 +1,144 @@
+/*
+ * Copyright (C) the Warren authors
+ *
+ * What the gateway's HTTP modules know of one another.  Each feature is a
+ * module of its own with its own directives; they meet here.
+ */
+
+#ifndef _NGX_HTTP_GATEWAY_H_INCLUDED_
+#define _NGX_HTTP_GATEWAY_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "wire.h"
+#include "ngx_amqp.h"
+
+
+/*
+ * Counters of all worker processes, in the shared memory of gateway_zone.
+ * Without a zone each process counts for itself.  They survive a reload.
+ */
+
+typedef struct {
+    ngx_atomic_t                 requests;    /* that reached a route */
+    ngx_atomic_t                 inflight;
+    ngx_atomic_t                 outcomes[WIRE_ERROR_COUNT];
+    ngx_atomic_t                 replied;     /* replies passed to clients */
+    ngx_atomic_t                 client_gone;
+
+    ngx_atomic_t                 jwt_verified;
+    ngx_atomic_t                 jwt_refused;
+    ngx_atomic_t                 jwt_cache_hits;
+    ngx_atomic_t                 jwt_cache_misses;
+
+    ngx_atomic_t                 limit_passed;
+    ngx_atomic_t                 limit_refused;
+    ngx_atomic_t                 limit_evicted;
+
+    ngx_amqp_counters_t          amqp;
+} ngx_http_gateway_stats_t;
+
+
+extern ngx_module_t  ngx_http_gateway_module;
+extern ngx_module_t  ngx_http_gateway_jwt_module;
+extern ngx_module_t  ngx_http_gateway_limit_module;
+extern ngx_module_t  ngx_http_gateway_admission_module;
+extern ngx_module_t  ngx_http_gateway_route_module;
+extern ngx_module_t  ngx_http_gateway_metrics_module;
+extern ngx_module_t  ngx_http_gateway_problem_module;
+
+
+/* ngx_http_gateway_module.c: brokers and their connections, counters */
+
+/* The counters that requests of this configuration add to; never NULL. */
+ngx_http_gateway_stats_t *ngx_http_gateway_stats(ngx_http_request_t *r);
+
+#define ngx_http_gateway_count(r, field)                                      \
+    (void) ngx_atomic_fetch_add(&ngx_http_gateway_stats(r)->field, 1)
+
+/*
+ * This worker's connection to a broker block; NULL in a process that has none
+ * (master, cache manager) or if memory was short when it was made.
+ */
+ngx_amqp_connection_t *ngx_http_gateway_connection(
+    const ngx_amqp_broker_t *broker);
+
+/*
+ * The broker of that name, or with an empty name the only one.  Returns NULL
+ * after it has logged why to the configuration's log.
+ */
+ngx_amqp_broker_t *ngx_http_gateway_broker(ngx_conf_t *cf, ngx_str_t *name);
+
+
+/* ngx_http_gateway_problem_module.c: a filter pair that writes the errors */
+
+/*
+ * Makes error what the client will be told if the request ends with its
+ * status: the filters replace nginx's page by a problem document.  Sends
+ * nothing.  detail may be NULL and is otherwise kept, not copied.  Returns
+ * the HTTP status of error, for the caller to return or finalize with, or
+ * NGX_HTTP_INTERNAL_SERVER_ERROR if memory is short.
+ */
+ngx_int_t ngx_http_gateway_refuse(ngx_http_request_t *r,
+    enum wire_error error, ngx_str_t *detail);
+
+
+/* ngx_http_gateway_trace.c: who asks for what, across hops */
+
+/*
+ * The request's id: the client's X-Request-Id if it is well formed, else a new
+ * one.  Made once for the main request; survives redirects.  It is also sent
+ * with every answer of a gateway location.  Returns NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_http_gateway_request_id(ngx_http_request_t *r, ngx_str_t *id);
+
+/*
+ * The traceparent to pass on: the client's trace id, or a new one, with a new
+ * parent id.  Made once for the main request.  Returns NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_http_gateway_traceparent(ngx_http_request_t *r, ngx_str_t *tp);
+
+
+/* ngx_http_gateway_jwt_module.c: tokens */
+
+/*
+ * Verifies the request's token against the configuration of its location.
+ *
+ *     NGX_OK        a token was verified
+ *     NGX_DECLINED  gateway_jwt is off, or optional and there is no token
+ *     401, 403      refused, and told so with ngx_http_gateway_refuse()
+ *     500           memory
+ *
+ * The verdict is remembered in r->ctx, and so made anew after a redirect.
+ */
+ngx_int_t ngx_http_gateway_jwt_verify(ngx_http_request_t *r);
+
+/*
+ * A claim of the token that ngx_http_gateway_jwt_verify() accepted for this
+ * request.  Strings as they are; integers in decimal; an array of strings
+ * joined by blanks; anything else is absent.  The value lives as long as the
+ * request.  Returns NGX_OK, or NGX_DECLINED if there is none.
+ */
+ngx_int_t ngx_http_gateway_jwt_claim(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_str_t *value);
+
+
+/* ngx_http_gateway_limit_module.c: rates */
+
+/*
+ * Charges the zones of the location that were not charged yet for the main
+ * request: with is_early those whose key needs no token, else the rest.  All
+ * or none.
+ *
+ *     NGX_OK        charged, or nothing to charge
+ *     429           refused, and told so with ngx_http_gateway_refuse()
+ *     500           memory
+ */
+ngx_int_t ngx_http_gateway_limit_charge(ngx_http_request_t *r,
+    ngx_uint_t is_early);
+
+
+#endif /* _NGX_HTTP_GATEWAY_H_INCLUDED_ */

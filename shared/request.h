@@ -1,0 +1,149 @@
+/*
+ * Copyright (C) the Warren authors
+ *
+ * What a handler sees of a message, and how it answers.  All texts live as
+ * long as the message.
+ */
+
+#ifndef WARREN_REQUEST_H
+#define WARREN_REQUEST_H
+
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "wire.h"
+
+
+struct wr_arena;
+struct wr_ask;
+struct wr_json;
+struct wr_json_errors;
+struct wr_log;
+struct wr_request;
+struct wr_tx;
+
+
+/*
+ * How a handler ends.  The runtime makes of it commit or rollback, reply, ack,
+ * retry or dead letter.
+ */
+
+enum wr_outcome {
+    /* done: commit, reply, ack */
+    WR_DONE = 0,
+
+    /* the domain says no, and will say so again; return what wr_refuse() gave */
+    WR_REFUSED,
+
+    /* not now: later may work; nothing is committed */
+    WR_RETRY,
+
+    /* it may have happened; nothing (more) is committed */
+    WR_UNCERTAIN
+};
+
+
+/* the message */
+
+struct wr_arena *wr_request_arena(struct wr_request *req);
+const struct wr_log *wr_request_log(struct wr_request *req);
+
+/* The transaction; in a read-only call statements run outside of one.  NULL in
+   .gather: no transaction is open while a lane waits for others. */
+struct wr_tx *wr_request_tx(struct wr_request *req);
+
+/* What the service's .init returned. */
+void *wr_request_state(struct wr_request *req);
+
+/* What the handler's own steps hand to one another; NULL until set. */
+void wr_request_set(struct wr_request *req, void *data);
+void *wr_request_get(struct wr_request *req);
+
+/* The method or event type; message_id. */
+const char *wr_request_type(struct wr_request *req);
+const char *wr_request_id(struct wr_request *req);
+
+/* The subject of the verified token; NULL if nobody was authenticated, or the
+   sender is not one whose word on that is believed. */
+const char *wr_request_sub(struct wr_request *req);
+
+/* Whether the verified token has this scope (RFC 6749, 3.3). */
+bool wr_request_has_scope(struct wr_request *req, const char *scope);
+
+/* An argument of the path or the query; NULL if absent. */
+const char *wr_request_arg(struct wr_request *req, const char *name);
+
+/* Milliseconds until the deadline, at least 0; INT64_MAX without one. */
+int64_t wr_request_remaining_ms(struct wr_request *req);
+
+/*
+ * The body as JSON; of an event, its "data".  A body that is not JSON gives an
+ * empty value and an error in wr_request_errors().  Never NULL.
+ */
+const struct wr_json *wr_request_json(struct wr_request *req);
+
+/* The collector for the accessors of json.h. */
+struct wr_json_errors *wr_request_errors(struct wr_request *req);
+
+/* Of an event: its subject, and aggregateversion (0 if absent). */
+const char *wr_request_subject(struct wr_request *req);
+int64_t wr_request_version(struct wr_request *req);
+
+
+/* the reply of a call; the last one set counts; ignored for what is no call */
+
+/* status is 200 to 299.  json is copied. */
+void wr_reply(struct wr_request *req, int status, const char *json,
+    size_t len);
+
+/* One of the headers that wire_reply_header_is_allowed() names. */
+void wr_reply_header(struct wr_request *req, const char *name,
+    const char *value);
+
+/* Refuses: return its result, WR_REFUSED.  detail is for the client, and may
+   be NULL.  The error's status must be 400 to 499. */
+enum wr_outcome wr_refuse(struct wr_request *req, enum wire_error error,
+    const char *detail);
+
+/* Refuses with WIRE_ERROR_INVALID and all that wr_request_errors() has. */
+enum wr_outcome wr_refuse_invalid(struct wr_request *req);
+
+
+/*
+ * Facts.  The event is stored in the transaction and leaves after its commit.
+ * type is "<entity>.<fact>" and one of the service's own; subject is the id of
+ * what it is about; version grows with each change of it (0: not told); data
+ * is JSON and copied.
+ */
+void wr_event(struct wr_request *req, const char *type, const char *subject,
+    int64_t version, const char *data, size_t len);
+
+/* A command for a service, stored and sent as wr_event() does. */
+void wr_command(struct wr_request *req, const char *service,
+    const char *method, const char *json, size_t len);
+
+
+/*
+ * Questions to other services, from .gather alone.  All questions of a batch
+ * travel together, with the identity, trace and deadline of the message; .apply
+ * runs when they are answered or it is too late.
+ */
+struct wr_ask *wr_ask(struct wr_request *req, const char *service,
+    const char *method);
+void wr_ask_arg(struct wr_ask *ask, const char *name, const char *value);
+void wr_ask_json(struct wr_ask *ask, const char *json, size_t len);
+
+/*
+ * The HTTP status of the answer.  502, 503 and 504 also stand for an answer
+ * that did not come, with the meanings of wire_error.def: 503 says that nothing
+ * has happened.
+ */
+int wr_ask_status(struct wr_ask *ask);
+
+/* The body of the answer, as wr_request_json(). */
+const struct wr_json *wr_ask_answer(struct wr_ask *ask);
+
+
+#endif /* WARREN_REQUEST_H */

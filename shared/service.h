@@ -1,0 +1,81 @@
+/*
+ * Copyright (C) the Warren authors
+ *
+ * A service: the tables that a worker's main.c consists of.
+ */
+
+#ifndef WARREN_SERVICE_H
+#define WARREN_SERVICE_H
+
+
+#include <stdbool.h>
+
+#include "request.h"
+#include "settings.h"
+
+
+enum wr_kind {
+    WR_CALL = 0,            /* queue rpc.S; somebody waits for the reply */
+    WR_COMMAND,             /* queue commands.S */
+    WR_EVENT                /* queue events.S, bound to the handler's type */
+};
+
+
+/*
+ * The steps of a handler; only .apply is required.  Each runs once a try, in
+ * this order, for all messages of a batch.
+ */
+
+struct wr_handler {
+    enum wr_kind       kind;
+    const char        *type;            /* method or event; NULL ends a table */
+
+    /* asks other services (wr_ask) or computes at length: no transaction is
+       open.  Anything but WR_DONE ends the message here. */
+    enum wr_outcome  (*gather)(struct wr_request *req);
+
+    /* queues the queries whose rows .apply will read, so that the whole batch
+       shares one round trip.  They see no write of the same batch. */
+    void             (*load)(struct wr_request *req);
+
+    /* decides, writes, replies */
+    enum wr_outcome  (*apply)(struct wr_request *req);
+
+    /* of calls: no inbox row, no transaction */
+    bool               read_only;
+};
+
+#define WR_HANDLERS_END  { WR_CALL, NULL, NULL, NULL, NULL, false }
+
+
+struct wr_service {
+    const char               *name;         /* letters, digits, "-", "_" */
+    const char               *schema_min;   /* sqitch change that must be there */
+    const struct wr_handler  *handlers;
+
+    /* first words of the events it announces: { "order", NULL }; may be NULL */
+    const char *const        *entities;
+
+    /* services it asks, for its rights; may be NULL */
+    const char *const        *asks;
+
+    /* its own keys beside the runtime's; may be NULL */
+    const struct wr_setting  *settings;
+
+    /* Runs in each lane before it consumes.  What *state_r is set to is handed
+       to handlers by wr_request_state().  Returns 0, or -1 with the reason:
+       the worker does not start.  May be NULL. */
+    int                     (*init)(const struct wr_settings *settings,
+                                    void **state_r, const char **error_r);
+};
+
+
+/*
+ * All of a worker's main(): options, configuration, lanes, signals.  Returns
+ * the exit status: 0 after an orderly end, 1 if it could not start, 2 for bad
+ * usage or configuration.
+ */
+int wr_service_run(const struct wr_service *service, int argc, char **argv);
+
+
+#endif /* WARREN_SERVICE_H */

@@ -1,0 +1,100 @@
+/*
+ * Copyright (C) the Warren authors
+ *
+ * What the lanes count, in memory that they share with their supervisor, who
+ * serves it.  A lane writes its own slot and nothing else, so nothing locks.
+ */
+
+#ifndef WARREN_STATS_H
+#define WARREN_STATS_H
+
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "request.h"
+
+
+struct wr_handler;
+struct wr_stats;
+
+
+/* Lanes of one worker; more are refused with the configuration. */
+#define WR_LANES_MAX  64
+
+
+/* counters: name in the metrics (warren_<name>_total), and help */
+
+#define WR_STATS_COUNTERS(X)                                                  \
+    X(messages_received, "Messages delivered to the lanes")                   \
+    X(messages_late, "Calls dropped because their deadline had passed")       \
+    X(messages_repeated, "Messages that had acted before (inbox hits)")       \
+    X(messages_retried, "Messages sent to a rung")                            \
+    X(messages_dead, "Messages that became dead letters")                     \
+    X(messages_untrusted, "Messages whose sender is not trusted")             \
+    X(batches, "Batches committed")                                           \
+    X(batches_replayed, "Batches that failed and were repeated one by one")   \
+    X(replies_sent, "Replies published")                                      \
+    X(events_published, "Outbox rows confirmed by the broker")                \
+    X(events_swept, "Outbox rows sent by the sweeper")                        \
+    X(asks_sent, "Calls to other services")                                   \
+    X(asks_failed, "Calls to other services without a usable answer")         \
+    X(replies_foreign, "Replies dropped: late, unknown, or of another user")  \
+    X(broker_connects, "Connections made to the broker")                      \
+    X(broker_blocked, "Times the broker blocked a connection")                \
+    X(database_connects, "Connections made to the database")
+
+enum wr_stat {
+#define X(name, help)  WR_STAT_##name,
+    WR_STATS_COUNTERS(X)
+#undef X
+    WR_STAT_COUNT
+};
+
+
+/* what a lane is doing, for /ready and for people */
+
+enum wr_lane_state {
+    WR_LANE_NONE = 0,       /* not started, or dead */
+    WR_LANE_STARTING,       /* connecting to broker or database */
+    WR_LANE_READY,          /* consuming */
+    WR_LANE_PAUSED,         /* database away: not consuming, broker is held */
+    WR_LANE_BLOCKED,        /* the broker refuses to take messages */
+    WR_LANE_DRAINING        /* told to stop */
+};
+
+
+/*
+ * Memory for the lanes of one worker; made before the first fork.  handlers is
+ * kept.  Never NULL: without memory the process ends.
+ */
+struct wr_stats *wr_stats_new(int lanes, const struct wr_handler *handlers);
+void wr_stats_free(struct wr_stats **stats);
+
+/* Makes a slot this process's own; the calls below then count there.  Before
+   that they count nothing. */
+void wr_stats_attach(struct wr_stats *stats, int lane);
+
+void wr_stats_add(enum wr_stat counter, uint64_t n);
+
+/* A message is done with: time between its timestamp and its take, and between
+   take and settle. */
+void wr_stats_handled(const struct wr_handler *handler,
+    enum wr_outcome outcome, int64_t wait_us, int64_t handling_us);
+
+/* A batch was committed: how many, and how long the commit took. */
+void wr_stats_committed(int messages, int64_t commit_us);
+
+/* Outbox rows that wait for this lane's confirms. */
+void wr_stats_outbox_depth(int64_t rows);
+
+void wr_stats_state(enum wr_lane_state state);
+enum wr_lane_state wr_stats_lane_state(const struct wr_stats *stats, int lane);
+const char *wr_lane_state_name(enum wr_lane_state state);
+
+/* All of it as OpenMetrics text, in malloc()ed memory that is the caller's. */
+char *wr_stats_text(const struct wr_stats *stats, const char *service,
+    size_t *len_r);
+
+
+#endif /* WARREN_STATS_H */

@@ -1,0 +1,22 @@
+/*
+ * Copyright (C) the Warren authors
+ *
+ * All that a worker includes.
+ */
+
+#ifndef WARREN_H
+#define WARREN_H
+
+
+#include "arena.h"
+#include "id.h"
+#include "json.h"
+#include "log.h"
+#include "request.h"
+#include "service.h"
+#include "settings.h"
+#include "tx.h"
+#include "wire.h"
+
+
+#endif /* WARREN_H */
