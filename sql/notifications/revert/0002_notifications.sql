@@ -1,0 +1,7 @@
+-- Revert notifications:0002_notifications from pg
+
+begin;
+
+drop table notifications;
+
+commit;
