@@ -1,0 +1,42 @@
+# The runtime library of the workers: libwarren, its headers, warren.pc.
+# One file a line, sorted.
+
+warrenincludedir = $(includedir)/warren
+
+# the contract with programs outside of this tree
+warreninclude_HEADERS = \
+	shared/arena.h \
+	shared/clock.h \
+	shared/id.h \
+	shared/json.h \
+	shared/log.h \
+	shared/request.h \
+	shared/service.h \
+	shared/settings.h \
+	shared/tx.h \
+	shared/warren.h \
+	shared/wire.h \
+	shared/wire_error.def
+
+EXTRA_DIST += shared/warren.pc.in
+
+pkgconfigdir = $(libdir)/pkgconfig
+nodist_pkgconfig_DATA = shared/warren.pc
+
+# with the first source:
+# lib_LTLIBRARIES += libwarren.la
+
+libwarren_la_SOURCES = \
+	shared/lane.h \
+	shared/stats.h
+
+libwarren_la_CPPFLAGS = $(AM_CPPFLAGS) \
+	$(RABBITMQ_CFLAGS) $(PQ_CFLAGS) $(CJSON_CFLAGS) $(CRYPTO_CFLAGS) \
+	$(MICROHTTPD_CFLAGS)
+
+libwarren_la_LIBADD = $(RABBITMQ_LIBS) $(PQ_LIBS) $(CJSON_LIBS) \
+	$(CRYPTO_LIBS) $(MICROHTTPD_LIBS) -lpthread -lm
+
+# nothing is visible but what the headers declare
+libwarren_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 \
+	-export-symbols-regex '^wr_'
