@@ -50,6 +50,10 @@ struct wr_json_errors {
 const struct wr_json *wr_json_parse(struct wr_arena *arena, const char *text,
     size_t len, const char **error_r);
 
+/* An empty value, of which everything has been said: it stands for a text that
+   is no JSON, once the caller has told that. */
+const struct wr_json *wr_json_empty(void);
+
 /* Adds an error of the caller's own, at a member of value (NULL: value). */
 void wr_json_error_add(struct wr_json_errors *errors,
     const struct wr_json *value, const char *member, const char *detail);
@@ -62,7 +66,9 @@ void wr_json_error_add(struct wr_json_errors *errors,
  * errors->count once.  A value that is not an object has no members, and says
  * so once.  errors may be NULL: errors are then not told.
  *
- * Lengths of strings count bytes.
+ * Lengths of strings count bytes.  Integers are those that a double tells from
+ * their neighbours, less than 2^53 from zero, however they are written (1e3).
+ * A member of NULL is the value itself: an item of an array.
  */
 const char *wr_json_text(const struct wr_json *object, const char *member,
     size_t min, size_t max, struct wr_json_errors *errors);
@@ -86,7 +92,8 @@ const struct wr_json *wr_json_item(const struct wr_json *array, size_t i);
 
 /*
  * Begins to write into the arena.  A member's name is NULL inside an array and
- * for the outermost value.  Commas, quotes and escapes are the writer's.
+ * for the outermost value.  Commas, quotes and escapes are the writer's; bytes
+ * that are not UTF-8 become U+FFFD.
  */
 struct wr_json_writer *wr_json_writer_new(struct wr_arena *arena);
 void wr_json_object_begin(struct wr_json_writer *writer, const char *name);
@@ -107,7 +114,8 @@ void wr_json_put_null(struct wr_json_writer *writer, const char *name);
 void wr_json_put_raw(struct wr_json_writer *writer, const char *name,
     const char *json, size_t len);
 
-/* The text, terminated, owned by the arena; len_r may be NULL. */
+/* The text, terminated, owned by the arena; len_r may be NULL.  What was begun
+   must have been ended: a text that is not JSON ends the process. */
 const char *wr_json_writer_text(struct wr_json_writer *writer, size_t *len_r);
 
 
