@@ -3,8 +3,6 @@
 
 MODULE_SO = ngx_gateway_module/objs/ngx_http_gateway_module.so
 
-EXTRA_DIST += ngx_gateway_module
-
 if MODULE
 
 all-local: module

@@ -3,8 +3,6 @@
 #
 # They carry all of libwarren (-static), its private functions too.
 
-EXTRA_DIST += t
-
 TEST_LDFLAGS = $(AM_LDFLAGS) -static
 
 UNIT_TESTS =
