@@ -23,12 +23,28 @@ EXTRA_DIST += shared/warren.pc.in
 pkgconfigdir = $(libdir)/pkgconfig
 nodist_pkgconfig_DATA = shared/warren.pc
 
-# with the first source:
-# lib_LTLIBRARIES += libwarren.la
+lib_LTLIBRARIES += libwarren.la
 
 libwarren_la_SOURCES = \
+	shared/arena.c \
+	shared/clock.c \
+	shared/clock.h \
+	shared/id.c \
+	shared/json.c \
+	shared/json_private.h \
+	shared/json_scan.c \
+	shared/json_writer.c \
 	shared/lane.h \
-	shared/stats.h
+	shared/log.c \
+	shared/log_private.h \
+	shared/memory.c \
+	shared/memory.h \
+	shared/settings.c \
+	shared/settings_private.h \
+	shared/settings_runtime.c \
+	shared/settings_value.c \
+	shared/stats.h \
+	shared/utf8.h
 
 libwarren_la_CPPFLAGS = $(AM_CPPFLAGS) \
 	$(RABBITMQ_CFLAGS) $(PQ_CFLAGS) $(CJSON_CFLAGS) $(CRYPTO_CFLAGS) \

@@ -1,0 +1,143 @@
+/*
+ * Copyright (C) the Warren authors
+ *
+ * The settings that every worker has.
+ */
+
+#include <inttypes.h>
+#include <string.h>
+#include <strings.h>
+
+#include "log_private.h"
+#include "settings_private.h"
+#include "stats.h"
+#include "wire.h"
+
+
+#define BATCH_MAX     1024
+#define PREFETCH_MAX  65535     /* the broker counts in 16 bits */
+
+
+/* integers (and milliseconds) that their type alone would let through */
+
+struct range {
+    const char  *key;
+    int64_t      min;
+    int64_t      max;
+};
+
+
+static void range_check(struct wr_settings *settings,
+    const struct range *range);
+
+
+const struct wr_setting  wr_settings_runtime[] = {
+    { "broker.url", WR_SETTING_TEXT, NULL, false,
+      "amqp://user@host:port/vhost of the broker; several by blanks" },
+    { "broker.password_file", WR_SETTING_FILE, "", false,
+      "file whose first line is the broker user's password" },
+    { "broker.heartbeat", WR_SETTING_DURATION, "15s", false,
+      "heartbeat asked of the broker, in whole seconds" },
+    { "database.url", WR_SETTING_TEXT, NULL, false,
+      "libpq URI of the service's database, direct or session-pooled" },
+    { "database.password_file", WR_SETTING_FILE, "", false,
+      "file whose first line is the database role's password" },
+    { "lanes", WR_SETTING_INT, "1", false,
+      "processes that consume, each with its own connections" },
+    { "batch", WR_SETTING_INT, "32", false,
+      "messages a lane takes at most into one transaction" },
+    { "prefetch", WR_SETTING_INT, "0", false,
+      "messages the broker sends ahead; 0: three times the batch" },
+    { "queues", WR_SETTING_TEXT, "", false,
+      "kinds of queues to consume (rpc commands events); empty: all" },
+    { "trusted_users", WR_SETTING_TEXT, "gateway", false,
+      "broker users whose word on a caller's identity counts" },
+    { "drain_timeout", WR_SETTING_DURATION, "20s", false,
+      "time to finish what was delivered, when told to stop" },
+    { "retry.max_attempts", WR_SETTING_INT, "8", false,
+      "failures of a message before it becomes a dead letter" },
+    { "log.level", WR_SETTING_TEXT, "info", true,
+      "error, warn, info or debug" },
+    { "log.format", WR_SETTING_TEXT, "json", false,
+      "json (ECS field names) or text" },
+    { "http.listen", WR_SETTING_TEXT, "127.0.0.1:0", false,
+      "address:port of /live, /ready and /metrics; port 0: any; or off" },
+    { "pid_file", WR_SETTING_TEXT, "", false,
+      "where to write the supervisor's process id; empty: nowhere" },
+    WR_SETTINGS_END
+};
+
+
+static const struct range  ranges[] = {
+    { "broker.heartbeat", 1000, 600 * 1000 },
+    { "lanes", 1, WR_LANES_MAX },
+    { "batch", 1, BATCH_MAX },
+    { "prefetch", 0, PREFETCH_MAX },
+    { "drain_timeout", 0, 3600 * 1000 },
+    { "retry.max_attempts", 1, WIRE_RUNGS },
+    { NULL, 0, 0 }
+};
+
+
+void
+wr_settings_runtime_check(struct wr_settings *settings)
+{
+    const char          *text;
+    const struct range  *range;
+
+    /* a value that is no number was told already */
+
+    if (settings->errors_count != 0) {
+        return;
+    }
+
+    for (range = ranges; range->key != NULL; range++) {
+        range_check(settings, range);
+    }
+
+    text = wr_settings_text(settings, "log.level");
+
+    if (wr_log_level_of(text) < 0) {
+        wr_settings_refuse(settings, "log.level", "\"%.100s\" is not error, "
+                           "warn, info or debug", text);
+    }
+
+    text = wr_settings_text(settings, "log.format");
+
+    if (wr_log_format_of(text) < 0) {
+        wr_settings_refuse(settings, "log.format", "\"%.100s\" is not json or "
+                           "text", text);
+    }
+
+    text = wr_settings_text(settings, "http.listen");
+
+    if (strcmp(text, "off") != 0 && strrchr(text, ':') == NULL) {
+        wr_settings_refuse(settings, "http.listen", "\"%.100s\" is not "
+                           "address:port or off", text);
+    }
+}
+
+
+static void
+range_check(struct wr_settings *settings, const struct range *range)
+{
+    size_t   i;
+    int64_t  number;
+
+    for (i = 0; i < settings->count; i++) {
+        if (strcmp(settings->entries[i].setting->key, range->key) != 0) {
+            continue;
+        }
+
+        number = settings->entries[i].number;
+
+        if (number < range->min || number > range->max) {
+            wr_settings_refuse(settings, range->key, "%s is not within %"
+                               PRId64 " and %" PRId64 "%s",
+                               settings->entries[i].value, range->min,
+                               range->max,
+                               settings->entries[i].setting->type
+                               == WR_SETTING_DURATION ? " ms" : "");
+        }
+    }
+}
