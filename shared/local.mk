@@ -54,5 +54,5 @@ libwarren_la_LIBADD = $(RABBITMQ_LIBS) $(PQ_LIBS) $(CJSON_LIBS) \
 	$(CRYPTO_LIBS) $(MICROHTTPD_LIBS) -lpthread -lm
 
 # nothing is visible but what the headers declare
-libwarren_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 \
+libwarren_la_LDFLAGS = $(HARDEN_LDFLAGS) -version-info 0:0:0 \
 	-export-symbols-regex '^wr_'

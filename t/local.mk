@@ -1,9 +1,8 @@
-# Tests.  C unit tests print TAP; prove runs them with all the others.  One
-# line each: check_PROGRAMS, then its source if it is not test_<subject>.c.
+# Tests.  C unit tests print TAP; prove runs them with all the others.
 #
-# They carry all of libwarren (-static), its private functions too.
-
-TEST_LDFLAGS = $(AM_LDFLAGS) -static
+# A unit test is one line, sorted: its name without ".c".  One of several files,
+# or with another library, says so below, as t_10_unit_test_foo_SOURCES and
+# t_10_unit_test_foo_LDADD = $(LDADD) $(THAT_LIBS).
 
 UNIT_TESTS =
 
@@ -18,3 +17,9 @@ check-local: $(check_PROGRAMS)
 	fi; \
 	cd $(srcdir) && WARREN_BUILD='$(abs_builddir)' $(PROVE) -It/lib \
 	    t/00-lint $(UNIT_TESTS:%=$(abs_builddir)/%)
+
+# the programs of a build that prove runs, for ./dev
+print-unit-tests:
+	@for test in $(UNIT_TESTS); do echo "$(abs_builddir)/$$test"; done
+
+.PHONY: print-unit-tests
