@@ -4,7 +4,11 @@
 # or with another library, says so below, as t_10_unit_test_foo_SOURCES and
 # t_10_unit_test_foo_LDADD = $(LDADD) $(THAT_LIBS).
 
-UNIT_TESTS =
+UNIT_TESTS = \
+	t/10-unit/test_arena \
+	t/10-unit/test_clock \
+	t/10-unit/test_id \
+	t/10-unit/test_json
 
 check_PROGRAMS += $(UNIT_TESTS)
 
