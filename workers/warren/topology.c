@@ -1,0 +1,591 @@
+/*
+ * Copyright (C) the Warren authors
+ *
+ * What must be on the broker: objects, bindings, policies and rights, from one
+ * table and from what the workers say of themselves.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "text.h"
+#include "topology.h"
+#include "wire.h"
+
+
+/* how often a row stands in the topology */
+
+enum each {
+    EACH_BROKER = 0,        /* once */
+    EACH_SERVICE,           /* for each service: {service} */
+    EACH_RUNG,              /* for each service and rung: {rung} as well */
+    EACH_EVENT,             /* for each event a service handles: {word} */
+    EACH_CHANNEL            /* for each channel a service serves: {word} */
+};
+
+
+/* an argument of a queue; a number, if text is NULL */
+
+struct argument {
+    const char  *name;      /* NULL ends a table */
+    const char  *text;
+    int64_t      number;
+};
+
+/* stands for the delay of the rung */
+#define RUNG_TTL  -1
+
+#define TEXT(name, text)      { name, text, 0 }
+#define NUMBER(name, number)  { name, NULL, number }
+#define ARGUMENTS_END         { NULL, NULL, 0 }
+
+
+struct exchange_row {
+    enum each               each;
+    const char             *name;
+    const char             *type;
+};
+
+struct queue_row {
+    enum each               each;
+    const char             *name;
+    const struct argument  *arguments;
+};
+
+struct binding_row {
+    enum each               each;
+    const char             *exchange;
+    const char             *queue;
+    const char             *key;
+};
+
+struct policy_row {
+    const char             *name;
+    const char             *apply_to;
+    const char             *pattern;
+    struct argument         definition;
+};
+
+struct right_row {
+    enum each               each;
+    const char             *user;
+    const char             *configure;
+    const char             *write;
+    const char             *read;
+    const char             *events;     /* routing keys it may announce */
+};
+
+
+/* what the words in braces stand for */
+
+struct scope {
+    const json_t            *service;   /* NULL: none */
+    const char              *word;
+    const struct wire_rung  *rung;
+    char                    *entities;  /* "a|b" */
+    char                    *channels;  /* "|channel\.(a|b)", or "" */
+};
+
+
+static const struct argument  call_arguments[] = {
+    TEXT("x-queue-type", "classic"),
+    NUMBER("x-max-length", WIRE_RPC_MAX_LENGTH),
+    NUMBER("x-max-length-bytes", WIRE_RPC_MAX_LENGTH_BYTES),
+    TEXT("x-overflow", "reject-publish"),
+    NUMBER("x-message-ttl", WIRE_RPC_TTL_MS),
+    ARGUMENTS_END
+};
+
+/* at-least-once dead-lettering falls back to at-most-once without
+   reject-publish, and loses what has no routing key of its own */
+
+static const struct argument  work_arguments[] = {
+    TEXT("x-queue-type", "quorum"),
+    NUMBER("x-delivery-limit", WIRE_DELIVERY_LIMIT),
+    TEXT("x-dead-letter-exchange", WIRE_EXCHANGE_PARK),
+    TEXT("x-dead-letter-routing-key", "{service}"),
+    TEXT("x-dead-letter-strategy", "at-least-once"),
+    TEXT("x-overflow", "reject-publish"),
+    ARGUMENTS_END
+};
+
+static const struct argument  rung_arguments[] = {
+    TEXT("x-queue-type", "quorum"),
+    NUMBER("x-message-ttl", RUNG_TTL),
+    NUMBER("x-max-length", WIRE_RETRY_MAX_LENGTH),
+    TEXT("x-dead-letter-exchange", WIRE_EXCHANGE_AGAIN),
+    TEXT("x-dead-letter-routing-key", "{service}"),
+    TEXT("x-dead-letter-strategy", "at-least-once"),
+    TEXT("x-overflow", "reject-publish"),
+    ARGUMENTS_END
+};
+
+static const struct argument  park_arguments[] = {
+    TEXT("x-queue-type", "classic"),
+    ARGUMENTS_END
+};
+
+static const struct argument  unrouted_arguments[] = {
+    TEXT("x-queue-type", "classic"),
+    NUMBER("x-max-length", WIRE_UNROUTED_MAX_LENGTH),
+    TEXT("x-overflow", "drop-head"),
+    ARGUMENTS_END
+};
+
+
+static const struct exchange_row  exchange_rows[] = {
+    { EACH_BROKER,  WIRE_EXCHANGE_RPC,                       "direct" },
+    { EACH_BROKER,  WIRE_EXCHANGE_REPLIES,                   "direct" },
+    { EACH_BROKER,  WIRE_EXCHANGE_COMMANDS,                  "direct" },
+    { EACH_BROKER,  WIRE_EXCHANGE_EVENTS,                    "topic" },
+    { EACH_BROKER,  WIRE_EXCHANGE_UNROUTED,                  "fanout" },
+    { EACH_BROKER,  WIRE_EXCHANGE_NOTIFICATIONS,             "topic" },
+    { EACH_BROKER,  WIRE_EXCHANGE_AGAIN,                     "direct" },
+    { EACH_BROKER,  WIRE_EXCHANGE_PARK,                      "direct" },
+    { EACH_SERVICE, WIRE_EXCHANGE_RETRY_PREFIX "{service}",  "direct" },
+};
+
+static const struct queue_row  queue_rows[] = {
+    { EACH_BROKER,  WIRE_QUEUE_UNROUTED,
+      unrouted_arguments },
+    { EACH_SERVICE, WIRE_QUEUE_RPC_PREFIX "{service}",       call_arguments },
+    { EACH_SERVICE, WIRE_QUEUE_COMMANDS_PREFIX "{service}",  work_arguments },
+    { EACH_SERVICE, WIRE_QUEUE_EVENTS_PREFIX "{service}",    work_arguments },
+    { EACH_SERVICE, WIRE_QUEUE_AGAIN_PREFIX "{service}",     work_arguments },
+    { EACH_SERVICE, WIRE_QUEUE_PARK_PREFIX "{service}",      park_arguments },
+    { EACH_CHANNEL, WIRE_QUEUE_CHANNEL_PREFIX "{word}",      work_arguments },
+    { EACH_RUNG,    WIRE_QUEUE_RETRY_PREFIX "{service}.{rung}",
+      rung_arguments },
+};
+
+static const struct binding_row  binding_rows[] = {
+    { EACH_BROKER,  WIRE_EXCHANGE_UNROUTED, WIRE_QUEUE_UNROUTED, "" },
+    { EACH_SERVICE, WIRE_EXCHANGE_RPC,
+      WIRE_QUEUE_RPC_PREFIX "{service}", "{service}" },
+    { EACH_SERVICE, WIRE_EXCHANGE_COMMANDS,
+      WIRE_QUEUE_COMMANDS_PREFIX "{service}", "{service}" },
+    { EACH_EVENT,   WIRE_EXCHANGE_EVENTS,
+      WIRE_QUEUE_EVENTS_PREFIX "{service}", "{word}" },
+    { EACH_CHANNEL, WIRE_EXCHANGE_NOTIFICATIONS,
+      WIRE_QUEUE_CHANNEL_PREFIX "{word}", "{word}.*" },
+    { EACH_SERVICE, WIRE_EXCHANGE_AGAIN,
+      WIRE_QUEUE_AGAIN_PREFIX "{service}", "{service}" },
+    { EACH_SERVICE, WIRE_EXCHANGE_PARK,
+      WIRE_QUEUE_PARK_PREFIX "{service}", "{service}" },
+    { EACH_RUNG,    WIRE_EXCHANGE_RETRY_PREFIX "{service}",
+      WIRE_QUEUE_RETRY_PREFIX "{service}.{rung}", "{rung}" },
+};
+
+/* arguments hold the hard bounds, these what operators tune: the smaller of
+   the two counts, and a policy that is there is never written over */
+
+static const struct policy_row  policy_rows[] = {
+    { "warren-rpc", "queues", "^rpc\\.",
+      NUMBER("max-length", WIRE_RPC_POLICY_MAX_LENGTH) },
+    { "warren-events", "exchanges", "^events$",
+      TEXT("alternate-exchange", WIRE_EXCHANGE_UNROUTED) },
+};
+
+/*
+ * Nobody has a right on the default exchange: whoever may write to it may
+ * write into every queue.
+ */
+
+static const struct right_row  right_rows[] = {
+    { EACH_BROKER, TOPOLOGY_GATEWAY,
+      "^amq\\.gen-",
+      "^(rpc|commands|amq\\.gen-.*)$",
+      "^(amq\\.gen-.*|replies)$",
+      "^$" },
+    { EACH_SERVICE, "{service}",
+      "^amq\\.gen-",
+      "^(rpc|commands|events|notifications|replies|retry\\.{service}"
+      "|amq\\.gen-.*)$",
+      "^(amq\\.gen-.*|replies|(rpc|commands|events|again|park)\\.{service}"
+      "{channels})$",
+      "^({entities})\\." },
+};
+
+
+static int check_words(const json_t *service, const char *member,
+    const char *characters, const char **error_r);
+static void expand_row(enum each each, const json_t *services,
+    json_t *(*make)(const void *row, const struct scope *scope),
+    const void *row, json_t *list);
+static void expand_service(enum each each, const struct scope *service,
+    json_t *(*make)(const void *row, const struct scope *scope),
+    const void *row, json_t *list);
+static json_t *make_exchange(const void *data, const struct scope *scope);
+static json_t *make_queue(const void *data, const struct scope *scope);
+static json_t *make_binding(const void *data, const struct scope *scope);
+static json_t *make_policy(const void *data, const struct scope *scope);
+static json_t *make_right(const void *data, const struct scope *scope);
+static json_t *argument_value(const struct argument *argument,
+    const struct scope *scope);
+static json_t *fill(const char *pattern, const struct scope *scope);
+static const char *word_of(const struct scope *scope, const char *name,
+    size_t len);
+static char *join_words(const json_t *service, const char *member,
+    const char *before, const char *after);
+
+
+#define NAME_CHARACTERS                                                       \
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+
+
+int
+topology_check_service(const json_t *service, const char **error_r)
+{
+    const char  *name;
+
+    name = json_string_value(json_object_get(service, "service"));
+
+    if (name == NULL || name[0] == '\0'
+        || name[strspn(name, NAME_CHARACTERS)] != '\0'
+        || strcmp(name, TOPOLOGY_GATEWAY) == 0)
+    {
+        *error_r = "a topology's \"service\" must be a name of letters, "
+                   "digits, \"-\" and \"_\", and not \"gateway\"";
+        return -1;
+    }
+
+    if (check_words(service, "entities", NAME_CHARACTERS, error_r) == -1
+        || check_words(service, "channels", NAME_CHARACTERS, error_r) == -1
+        || check_words(service, "events", NAME_CHARACTERS ".*#", error_r)
+           == -1)
+    {
+        return -1;
+    }
+
+    return 0;
+}
+
+
+json_t *
+topology_expand(const json_t *services)
+{
+    size_t   i;
+    json_t  *exchanges, *queues, *bindings, *policies, *rights;
+
+    exchanges = json_array();
+    queues = json_array();
+    bindings = json_array();
+    policies = json_array();
+    rights = json_array();
+
+#define expand(rows, make, list)                                              \
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {                    \
+        expand_row(rows[i].each, services, make, &rows[i], list);             \
+    }
+
+    expand(exchange_rows, make_exchange, exchanges);
+    expand(queue_rows, make_queue, queues);
+    expand(binding_rows, make_binding, bindings);
+    expand(right_rows, make_right, rights);
+
+#undef expand
+
+    for (i = 0; i < sizeof(policy_rows) / sizeof(policy_rows[0]); i++) {
+        expand_row(EACH_BROKER, services, make_policy, &policy_rows[i],
+                   policies);
+    }
+
+    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "exchanges", exchanges,
+                     "queues", queues, "bindings", bindings,
+                     "policies", policies, "rights", rights);
+}
+
+
+static int
+check_words(const json_t *service, const char *member,
+    const char *characters, const char **error_r)
+{
+    size_t       i;
+    json_t      *words, *word;
+    const char  *text;
+
+    words = json_object_get(service, member);
+
+    if (words == NULL) {
+        return 0;
+    }
+
+    if (!json_is_array(words)) {
+        *error_r = text_error("a topology's \"%s\" must be an array", member);
+        return -1;
+    }
+
+    json_array_foreach(words, i, word) {
+        text = json_string_value(word);
+
+        if (text == NULL || text[0] == '\0'
+            || text[strspn(text, characters)] != '\0')
+        {
+            *error_r = text_error("a topology's \"%s\" must be of names",
+                                  member);
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* Appends to list what make() gives for the row, as often as it stands. */
+
+static void
+expand_row(enum each each, const json_t *services,
+    json_t *(*make)(const void *row, const struct scope *scope),
+    const void *row, json_t *list)
+{
+    size_t        i;
+    json_t       *service;
+    struct scope  scope;
+
+    memset(&scope, 0, sizeof(scope));
+
+    if (each == EACH_BROKER) {
+        json_array_append_new(list, make(row, &scope));
+        return;
+    }
+
+    json_array_foreach(services, i, service) {
+        scope.service = service;
+        scope.entities = join_words(service, "entities", "", "");
+        scope.channels = join_words(service, "channels", "|channel\\.(", ")");
+
+        expand_service(each, &scope, make, row, list);
+
+        free(scope.entities);
+        free(scope.channels);
+    }
+}
+
+
+static void
+expand_service(enum each each, const struct scope *service,
+    json_t *(*make)(const void *row, const struct scope *scope),
+    const void *row, json_t *list)
+{
+    size_t        i;
+    unsigned      rung;
+    json_t       *words, *word;
+    struct scope  scope;
+
+    scope = *service;
+
+    if (each == EACH_SERVICE) {
+        json_array_append_new(list, make(row, &scope));
+        return;
+    }
+
+    if (each == EACH_RUNG) {
+        for (rung = 0; rung < WIRE_RUNGS; rung++) {
+            scope.rung = wire_rung(rung);
+            json_array_append_new(list, make(row, &scope));
+        }
+
+        return;
+    }
+
+    words = json_object_get(scope.service,
+                            each == EACH_EVENT ? "events" : "channels");
+
+    json_array_foreach(words, i, word) {
+        scope.word = json_string_value(word);
+        json_array_append_new(list, make(row, &scope));
+    }
+}
+
+
+static json_t *
+make_exchange(const void *data, const struct scope *scope)
+{
+    const struct exchange_row  *row = data;
+
+    return json_pack("{s:o, s:s}", "name", fill(row->name, scope),
+                     "type", row->type);
+}
+
+
+static json_t *
+make_queue(const void *data, const struct scope *scope)
+{
+    json_t                  *arguments;
+    const struct argument   *argument;
+    const struct queue_row  *row = data;
+
+    arguments = json_object();
+
+    for (argument = row->arguments; argument->name != NULL; argument++) {
+        json_object_set_new(arguments, argument->name,
+                            argument_value(argument, scope));
+    }
+
+    return json_pack("{s:o, s:o}", "name", fill(row->name, scope),
+                     "arguments", arguments);
+}
+
+
+static json_t *
+make_binding(const void *data, const struct scope *scope)
+{
+    const struct binding_row  *row = data;
+
+    return json_pack("{s:o, s:o, s:o}",
+                     "source", fill(row->exchange, scope),
+                     "destination", fill(row->queue, scope),
+                     "routing_key", fill(row->key, scope));
+}
+
+
+static json_t *
+make_policy(const void *data, const struct scope *scope)
+{
+    const struct policy_row  *row = data;
+
+    return json_pack("{s:s, s:s, s:s, s:{s:o}}", "name", row->name,
+                     "pattern", row->pattern, "apply-to", row->apply_to,
+                     "definition", row->definition.name,
+                     argument_value(&row->definition, scope));
+}
+
+
+static json_t *
+make_right(const void *data, const struct scope *scope)
+{
+    bool                     is_mute;
+    const struct right_row  *row = data;
+
+    /* a service without entities announces nothing */
+    is_mute = (scope->entities == NULL || scope->entities[0] == '\0');
+
+    return json_pack("{s:o, s:o, s:o, s:o, s:[{s:s, s:o, s:s}]}",
+                     "user", fill(row->user, scope),
+                     "configure", fill(row->configure, scope),
+                     "write", fill(row->write, scope),
+                     "read", fill(row->read, scope),
+                     "topics", "exchange", WIRE_EXCHANGE_EVENTS,
+                     "write", fill(is_mute ? "^$" : row->events, scope),
+                     "read", "^$");
+}
+
+
+static json_t *
+argument_value(const struct argument *argument, const struct scope *scope)
+{
+    if (argument->text != NULL) {
+        return fill(argument->text, scope);
+    }
+
+    if (argument->number == RUNG_TTL) {
+        return json_integer(scope->rung->ttl_ms);
+    }
+
+    return json_integer(argument->number);
+}
+
+
+/* A text with each {name} replaced. */
+
+static json_t *
+fill(const char *pattern, const struct scope *scope)
+{
+    char        *text, *longer;
+    size_t       len;
+    json_t      *result;
+    const char  *end;
+
+    text = text_printf("%s", "");
+
+    while (*pattern != '\0') {
+
+        if (*pattern == '{') {
+            end = strchr(pattern, '}');
+            longer = text_printf("%s%s", text,
+                                 word_of(scope, pattern + 1,
+                                         (size_t) (end - pattern - 1)));
+            pattern = end + 1;
+
+        } else {
+            len = strcspn(pattern, "{");
+            longer = text_printf("%s%.*s", text, (int) len, pattern);
+            pattern += len;
+        }
+
+        free(text);
+        text = longer;
+    }
+
+    result = json_string(text);
+    free(text);
+
+    return result;
+}
+
+
+static const char *
+word_of(const struct scope *scope, const char *name, size_t len)
+{
+#define is(word)  (len == sizeof(word) - 1 && memcmp(name, word, len) == 0)
+
+    if (is("service")) {
+        return json_string_value(json_object_get(scope->service, "service"));
+    }
+
+    if (is("rung")) {
+        return scope->rung->name;
+    }
+
+    if (is("word")) {
+        return scope->word;
+    }
+
+    if (is("entities")) {
+        return scope->entities;
+    }
+
+    if (is("channels")) {
+        return scope->channels;
+    }
+
+#undef is
+
+    /* the tables have no other */
+    abort();
+}
+
+
+/* "a|b" between before and after; nothing at all of nothing. */
+
+static char *
+join_words(const json_t *service, const char *member, const char *before,
+    const char *after)
+{
+    char    *text, *longer;
+    size_t   i;
+    json_t  *words, *word;
+
+    words = json_object_get(service, member);
+
+    if (json_array_size(words) == 0) {
+        return text_printf("%s", "");
+    }
+
+    text = text_printf("%s", before);
+
+    json_array_foreach(words, i, word) {
+        longer = text_printf("%s%s%s", text, i == 0 ? "" : "|",
+                             json_string_value(word));
+        free(text);
+        text = longer;
+    }
+
+    longer = text_printf("%s%s", text, after);
+    free(text);
+
+    return longer;
+}

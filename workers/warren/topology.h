@@ -1,0 +1,40 @@
+/*
+ * Copyright (C) the Warren authors
+ *
+ * What must be on the broker: objects, bindings, policies and rights, from one
+ * table and from what the workers say of themselves.
+ */
+
+#ifndef WARREN_TOPOLOGY_H
+#define WARREN_TOPOLOGY_H
+
+
+#include <jansson.h>
+
+
+/* the broker user of the gateway */
+#define TOPOLOGY_GATEWAY  "gateway"
+
+
+/*
+ * Checks what a worker printed with --topology: an object with "service", and
+ * the arrays "entities", "events" and "channels", which may be absent.
+ * Returns 0, or -1 and the reason.
+ */
+int topology_check_service(const json_t *service, const char **error_r);
+
+/*
+ * The whole topology of these services, an array of such objects.  The caller
+ * releases it.
+ *
+ *   exchanges  [{name, type}]
+ *   queues     [{name, arguments}]
+ *   bindings   [{source, destination, routing_key}]
+ *   policies   [{name, pattern, apply-to, definition}]
+ *   rights     [{user, configure, write, read, topics}], topics being
+ *              [{exchange, write, read}]
+ */
+json_t *topology_expand(const json_t *services);
+
+
+#endif /* WARREN_TOPOLOGY_H */

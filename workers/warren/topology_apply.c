@@ -1,0 +1,770 @@
+/*
+ * Copyright (C) the Warren authors
+ *
+ * Makes a broker have a topology.
+ */
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "management.h"
+#include "text.h"
+#include "topology.h"
+#include "topology_account.h"
+#include "topology_apply.h"
+
+
+struct apply {
+    struct management  *management;
+    const char         *vhost;
+    const json_t       *topology;
+
+    /* what is there, by name; bindings: an array */
+    json_t             *exchanges;
+    json_t             *queues;
+    json_t             *policies;
+    json_t             *bindings;
+
+    unsigned            mismatches;
+    unsigned            made;
+    unsigned            kept;
+};
+
+
+static int check_node(struct apply *apply, const char **error_r);
+static int make_vhost(struct apply *apply, const char **error_r);
+static int read_objects(struct apply *apply, const char **error_r);
+static json_t *read_by_name(struct apply *apply, const char *kind,
+    const char **error_r);
+static void compare_exchanges(struct apply *apply);
+static void compare_queues(struct apply *apply);
+static void compare_arguments(struct apply *apply, const char *kind,
+    const char *name, const json_t *there, const json_t *wanted);
+static void compare_value(struct apply *apply, const char *kind,
+    const char *name, const char *what, const json_t *there,
+    const json_t *wanted);
+static int make_objects(struct apply *apply, const char **error_r);
+static int make_object(struct apply *apply, const char *kind,
+    const char *name, json_t *body, const char **error_r);
+static int make_policies(struct apply *apply, const char **error_r);
+static int make_bindings(struct apply *apply, const char **error_r);
+static bool has_binding(const json_t *bindings, const json_t *wanted);
+static void tell_stale_bindings(struct apply *apply);
+static int make_accounts(struct apply *apply, const json_t *accounts,
+    const char **error_r);
+static int make_rights(struct apply *apply, const char **error_r);
+static int make_user_rights(struct apply *apply, const json_t *right,
+    const char **error_r);
+static int make_topic_rights(struct apply *apply, const json_t *right,
+    const char **error_r);
+static bool is_same(const json_t *there, const json_t *wanted,
+    const char *first, const char *second, const char *third);
+
+
+int
+topology_apply(struct management *management, const char *vhost,
+    const json_t *topology, const json_t *accounts)
+{
+    int            rc;
+    const char    *error;
+    struct apply   apply;
+
+    memset(&apply, 0, sizeof(apply));
+    apply.management = management;
+    apply.vhost = vhost;
+    apply.topology = topology;
+    rc = 1;
+
+    if (check_node(&apply, &error) == -1
+        || make_vhost(&apply, &error) == -1
+        || read_objects(&apply, &error) == -1)
+    {
+        text_fail("%s", error);
+        goto done;
+    }
+
+    compare_exchanges(&apply);
+    compare_queues(&apply);
+
+    if (apply.mismatches != 0) {
+        text_fail("nothing was made; what differs is deleted by hand when it "
+                  "is empty, and applied again");
+        goto done;
+    }
+
+    if (make_objects(&apply, &error) == -1
+        || make_policies(&apply, &error) == -1
+        || make_bindings(&apply, &error) == -1
+        || make_accounts(&apply, accounts, &error) == -1
+        || make_rights(&apply, &error) == -1)
+    {
+        text_fail("%s", error);
+        goto done;
+    }
+
+    tell_stale_bindings(&apply);
+
+    printf("vhost %s: %u made, %u as they should be\n", vhost, apply.made,
+           apply.kept);
+    rc = 0;
+
+done:
+
+    json_decref(apply.exchanges);
+    json_decref(apply.queues);
+    json_decref(apply.policies);
+    json_decref(apply.bindings);
+
+    return rc;
+}
+
+
+/* At-least-once dead-lettering needs the feature flag stream_queue. */
+
+static int
+check_node(struct apply *apply, const char **error_r)
+{
+    size_t       i;
+    json_t      *flags, *flag;
+    const char  *name, *state;
+
+    flags = management_get(apply->management, error_r, "feature-flags", NULL);
+
+    if (flags == NULL) {
+        if (*error_r == NULL) {
+            *error_r = "the node has no feature flags: RabbitMQ 3.10 or newer "
+                       "is needed";
+        }
+
+        return -1;
+    }
+
+    state = NULL;
+
+    json_array_foreach(flags, i, flag) {
+        name = json_string_value(json_object_get(flag, "name"));
+
+        if (name != NULL && strcmp(name, "stream_queue") == 0) {
+            state = json_string_value(json_object_get(flag, "state"));
+        }
+    }
+
+    /* a node so new that it does not name the flag has it for good */
+
+    if (state != NULL && strcmp(state, "enabled") != 0) {
+        *error_r = text_error("the node's feature flag stream_queue is %s, "
+                              "and dead letters could be lost; run "
+                              "rabbitmqctl enable_feature_flag stream_queue",
+                              state);
+        json_decref(flags);
+        return -1;
+    }
+
+    json_decref(flags);
+
+    return 0;
+}
+
+
+static int
+make_vhost(struct apply *apply, const char **error_r)
+{
+    json_t  *there;
+
+    there = management_get(apply->management, error_r, "vhosts", apply->vhost,
+                           NULL);
+
+    if (there != NULL) {
+        apply->kept++;
+        json_decref(there);
+        return 0;
+    }
+
+    if (*error_r != NULL) {
+        return -1;
+    }
+
+    if (management_send(apply->management, "PUT", json_object(), error_r,
+                        "vhosts", apply->vhost, NULL)
+        == -1)
+    {
+        return -1;
+    }
+
+    printf("made vhost %s\n", apply->vhost);
+    apply->made++;
+
+    return 0;
+}
+
+
+static int
+read_objects(struct apply *apply, const char **error_r)
+{
+    apply->exchanges = read_by_name(apply, "exchanges", error_r);
+
+    if (apply->exchanges == NULL) {
+        return -1;
+    }
+
+    apply->queues = read_by_name(apply, "queues", error_r);
+
+    if (apply->queues == NULL) {
+        return -1;
+    }
+
+    apply->policies = read_by_name(apply, "policies", error_r);
+
+    if (apply->policies == NULL) {
+        return -1;
+    }
+
+    apply->bindings = management_get(apply->management, error_r, "bindings",
+                                     apply->vhost, NULL);
+
+    if (apply->bindings == NULL) {
+        if (*error_r == NULL) {
+            *error_r = "the vhost went away";
+        }
+
+        return -1;
+    }
+
+    return 0;
+}
+
+
+static json_t *
+read_by_name(struct apply *apply, const char *kind, const char **error_r)
+{
+    size_t       i;
+    json_t      *list, *object, *named;
+    const char  *name;
+
+    list = management_get(apply->management, error_r, kind, apply->vhost,
+                          NULL);
+
+    if (list == NULL) {
+        if (*error_r == NULL) {
+            *error_r = "the vhost went away";
+        }
+
+        return NULL;
+    }
+
+    named = json_object();
+
+    json_array_foreach(list, i, object) {
+        name = json_string_value(json_object_get(object, "name"));
+
+        if (name != NULL) {
+            json_object_set(named, name, object);
+        }
+    }
+
+    json_decref(list);
+
+    return named;
+}
+
+
+static void
+compare_exchanges(struct apply *apply)
+{
+    size_t       i;
+    json_t      *wanted, *there, *none;
+    const char  *name;
+
+    none = json_object();
+
+    json_array_foreach(json_object_get(apply->topology, "exchanges"), i,
+                       wanted)
+    {
+        name = json_string_value(json_object_get(wanted, "name"));
+        there = json_object_get(apply->exchanges, name);
+
+        if (there == NULL) {
+            continue;
+        }
+
+        compare_value(apply, "exchange", name, "its type",
+                      json_object_get(there, "type"),
+                      json_object_get(wanted, "type"));
+        compare_value(apply, "exchange", name, "durable",
+                      json_object_get(there, "durable"), json_true());
+        compare_value(apply, "exchange", name, "auto_delete",
+                      json_object_get(there, "auto_delete"), json_false());
+        compare_value(apply, "exchange", name, "internal",
+                      json_object_get(there, "internal"), json_false());
+        compare_arguments(apply, "exchange", name,
+                          json_object_get(there, "arguments"), none);
+    }
+
+    json_decref(none);
+}
+
+
+static void
+compare_queues(struct apply *apply)
+{
+    size_t       i;
+    json_t      *wanted, *there, *arguments;
+    const char  *name;
+
+    json_array_foreach(json_object_get(apply->topology, "queues"), i, wanted) {
+        name = json_string_value(json_object_get(wanted, "name"));
+        there = json_object_get(apply->queues, name);
+
+        if (there == NULL) {
+            continue;
+        }
+
+        compare_value(apply, "queue", name, "durable",
+                      json_object_get(there, "durable"), json_true());
+        compare_value(apply, "queue", name, "auto_delete",
+                      json_object_get(there, "auto_delete"), json_false());
+        compare_value(apply, "queue", name, "exclusive",
+                      json_object_get(there, "exclusive"), json_false());
+
+        /* a type by the vhost's default does not stand in the arguments */
+        arguments = json_copy(json_object_get(there, "arguments"));
+        json_object_set(arguments, "x-queue-type",
+                        json_object_get(there, "type"));
+        compare_arguments(apply, "queue", name, arguments,
+                          json_object_get(wanted, "arguments"));
+        json_decref(arguments);
+    }
+}
+
+
+static void
+compare_arguments(struct apply *apply, const char *kind, const char *name,
+    const json_t *there, const json_t *wanted)
+{
+    json_t      *value;
+    const char  *key;
+
+    json_object_foreach((json_t *) wanted, key, value) {
+        compare_value(apply, kind, name, key, json_object_get(there, key),
+                      value);
+    }
+
+    json_object_foreach((json_t *) there, key, value) {
+
+        if (json_object_get(wanted, key) == NULL) {
+            compare_value(apply, kind, name, key, value, NULL);
+        }
+    }
+}
+
+
+/* NULL is absent. */
+
+static void
+compare_value(struct apply *apply, const char *kind, const char *name,
+    const char *what, const json_t *there, const json_t *wanted)
+{
+    char  *is, *must;
+
+    if (there == wanted || json_equal(there, wanted)) {
+        return;
+    }
+
+    is = there == NULL ? NULL : json_dumps(there, JSON_ENCODE_ANY);
+    must = wanted == NULL ? NULL : json_dumps(wanted, JSON_ENCODE_ANY);
+
+    text_fail("%s %s of vhost %s: %s is %s, must be %s", kind, name,
+              apply->vhost, what, is != NULL ? is : "absent",
+              must != NULL ? must : "absent");
+    apply->mismatches++;
+
+    free(is);
+    free(must);
+}
+
+
+static int
+make_objects(struct apply *apply, const char **error_r)
+{
+    int          rc;
+    size_t       i;
+    json_t      *wanted;
+    const char  *name;
+
+    json_array_foreach(json_object_get(apply->topology, "exchanges"), i,
+                       wanted)
+    {
+        name = json_string_value(json_object_get(wanted, "name"));
+
+        if (json_object_get(apply->exchanges, name) != NULL) {
+            apply->kept++;
+            continue;
+        }
+
+        rc = make_object(apply, "exchange", name,
+                         json_pack("{s:O, s:b, s:b, s:b, s:{}}", "type",
+                                   json_object_get(wanted, "type"),
+                                   "durable", 1, "auto_delete", 0,
+                                   "internal", 0, "arguments"),
+                         error_r);
+
+        if (rc == -1) {
+            return -1;
+        }
+    }
+
+    json_array_foreach(json_object_get(apply->topology, "queues"), i, wanted) {
+        name = json_string_value(json_object_get(wanted, "name"));
+
+        if (json_object_get(apply->queues, name) != NULL) {
+            apply->kept++;
+            continue;
+        }
+
+        rc = make_object(apply, "queue", name,
+                         json_pack("{s:b, s:b, s:O}", "durable", 1,
+                                   "auto_delete", 0, "arguments",
+                                   json_object_get(wanted, "arguments")),
+                         error_r);
+
+        if (rc == -1) {
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+static int
+make_object(struct apply *apply, const char *kind, const char *name,
+    json_t *body, const char **error_r)
+{
+    int    rc;
+    char  *kinds;
+
+    kinds = text_printf("%ss", kind);
+    rc = management_send(apply->management, "PUT", body, error_r, kinds,
+                         apply->vhost, name, NULL);
+    free(kinds);
+
+    if (rc == -1) {
+        return -1;
+    }
+
+    printf("made %s %s\n", kind, name);
+    apply->made++;
+
+    return 0;
+}
+
+
+static int
+make_policies(struct apply *apply, const char **error_r)
+{
+    size_t       i;
+    json_t      *wanted, *there;
+    const char  *name;
+
+    json_array_foreach(json_object_get(apply->topology, "policies"), i,
+                       wanted)
+    {
+        name = json_string_value(json_object_get(wanted, "name"));
+        there = json_object_get(apply->policies, name);
+
+        if (there != NULL) {
+            if (!is_same(there, wanted, "pattern", "apply-to", "definition")) {
+                printf("kept policy %s, as an operator has tuned it\n", name);
+            }
+
+            apply->kept++;
+            continue;
+        }
+
+        if (management_send(apply->management, "PUT",
+                            json_pack("{s:O, s:O, s:O, s:i}", "pattern",
+                                      json_object_get(wanted, "pattern"),
+                                      "apply-to",
+                                      json_object_get(wanted, "apply-to"),
+                                      "definition",
+                                      json_object_get(wanted, "definition"),
+                                      "priority", 0),
+                            error_r, "policies", apply->vhost, name, NULL)
+            == -1)
+        {
+            return -1;
+        }
+
+        printf("made policy %s\n", name);
+        apply->made++;
+    }
+
+    return 0;
+}
+
+
+static int
+make_bindings(struct apply *apply, const char **error_r)
+{
+    size_t       i;
+    json_t      *wanted;
+    const char  *source, *queue, *key;
+
+    json_array_foreach(json_object_get(apply->topology, "bindings"), i,
+                       wanted)
+    {
+        if (has_binding(apply->bindings, wanted)) {
+            apply->kept++;
+            continue;
+        }
+
+        source = json_string_value(json_object_get(wanted, "source"));
+        queue = json_string_value(json_object_get(wanted, "destination"));
+        key = json_string_value(json_object_get(wanted, "routing_key"));
+
+        if (management_send(apply->management, "POST",
+                            json_pack("{s:s, s:{}}", "routing_key", key,
+                                      "arguments"),
+                            error_r, "bindings", apply->vhost, "e", source,
+                            "q", queue, NULL)
+            == -1)
+        {
+            return -1;
+        }
+
+        printf("made binding %s to %s by \"%s\"\n", source, queue, key);
+        apply->made++;
+    }
+
+    return 0;
+}
+
+
+static bool
+has_binding(const json_t *bindings, const json_t *wanted)
+{
+    size_t   i;
+    json_t  *there;
+
+    json_array_foreach(bindings, i, there) {
+        if (is_same(there, wanted, "source", "destination", "routing_key")
+            && json_object_size(json_object_get(there, "arguments")) == 0)
+        {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+/*
+ * A pattern that a service listed once and lists no more goes on feeding its
+ * queue.  It is the operator who knows whether older workers still run.
+ */
+
+static void
+tell_stale_bindings(struct apply *apply)
+{
+    size_t       i;
+    json_t      *there, *wanted;
+    const char  *source, *queue;
+
+    wanted = json_object();
+
+    json_array_foreach(json_object_get(apply->topology, "queues"), i, there) {
+        json_object_set(wanted,
+                        json_string_value(json_object_get(there, "name")),
+                        there);
+    }
+
+    json_array_foreach(apply->bindings, i, there) {
+        source = json_string_value(json_object_get(there, "source"));
+        queue = json_string_value(json_object_get(there, "destination"));
+
+        if (source == NULL || source[0] == '\0' || queue == NULL
+            || json_object_get(wanted, queue) == NULL
+            || has_binding(json_object_get(apply->topology, "bindings"),
+                           there))
+        {
+            continue;
+        }
+
+        printf("kept binding %s to %s by \"%s\", which no worker asks for; "
+               "unbind it when no old worker runs\n", source, queue,
+               json_string_value(json_object_get(there, "routing_key")));
+    }
+
+    json_decref(wanted);
+}
+
+
+static int
+make_accounts(struct apply *apply, const json_t *accounts,
+    const char **error_r)
+{
+    int          rc;
+    json_t      *password;
+    const char  *name;
+
+    json_object_foreach((json_t *) accounts, name, password) {
+        rc = topology_account_apply(apply->management, name,
+                                    json_string_value(password), error_r);
+
+        if (rc == -1) {
+            return -1;
+        }
+
+        if (rc == 1) {
+            printf("made user %s\n", name);
+            apply->made++;
+
+        } else {
+            apply->kept++;
+        }
+    }
+
+    return 0;
+}
+
+
+static int
+make_rights(struct apply *apply, const char **error_r)
+{
+    size_t       i;
+    json_t      *right, *user;
+    const char  *name;
+
+    json_array_foreach(json_object_get(apply->topology, "rights"), i, right) {
+        name = json_string_value(json_object_get(right, "user"));
+        user = management_get(apply->management, error_r, "users", name, NULL);
+
+        if (user == NULL && *error_r != NULL) {
+            return -1;
+        }
+
+        if (user == NULL) {
+            printf("no rights for user %s, who does not exist; --user "
+                   "%s=SECRETFILE makes one\n", name, name);
+            continue;
+        }
+
+        json_decref(user);
+
+        if (make_user_rights(apply, right, error_r) == -1
+            || make_topic_rights(apply, right, error_r) == -1)
+        {
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+static int
+make_user_rights(struct apply *apply, const json_t *right,
+    const char **error_r)
+{
+    bool         is_there;
+    json_t      *there;
+    const char  *name;
+
+    name = json_string_value(json_object_get(right, "user"));
+    there = management_get(apply->management, error_r, "permissions",
+                           apply->vhost, name, NULL);
+
+    if (there == NULL && *error_r != NULL) {
+        return -1;
+    }
+
+    is_there = there != NULL
+               && is_same(there, right, "configure", "write", "read");
+    json_decref(there);
+
+    if (is_there) {
+        apply->kept++;
+        return 0;
+    }
+
+    if (management_send(apply->management, "PUT",
+                        json_pack("{s:O, s:O, s:O}", "configure",
+                                  json_object_get(right, "configure"),
+                                  "write", json_object_get(right, "write"),
+                                  "read", json_object_get(right, "read")),
+                        error_r, "permissions", apply->vhost, name, NULL)
+        == -1)
+    {
+        return -1;
+    }
+
+    printf("made rights of user %s\n", name);
+    apply->made++;
+
+    return 0;
+}
+
+
+static int
+make_topic_rights(struct apply *apply, const json_t *right,
+    const char **error_r)
+{
+    bool         is_there;
+    size_t       i, n;
+    json_t      *there, *wanted, *item;
+    const char  *name;
+
+    name = json_string_value(json_object_get(right, "user"));
+
+    json_array_foreach(json_object_get(right, "topics"), i, wanted) {
+        there = management_get(apply->management, error_r,
+                               "topic-permissions", apply->vhost, name, NULL);
+
+        if (there == NULL && *error_r != NULL) {
+            return -1;
+        }
+
+        is_there = false;
+
+        json_array_foreach(there, n, item) {
+            is_there |= is_same(item, wanted, "exchange", "write", "read");
+        }
+
+        json_decref(there);
+
+        if (is_there) {
+            apply->kept++;
+            continue;
+        }
+
+        if (management_send(apply->management, "PUT", json_copy(wanted),
+                            error_r, "topic-permissions", apply->vhost, name,
+                            NULL)
+            == -1)
+        {
+            return -1;
+        }
+
+        printf("made topic rights of user %s\n", name);
+        apply->made++;
+    }
+
+    return 0;
+}
+
+
+/* Whether three members are equal. */
+
+static bool
+is_same(const json_t *there, const json_t *wanted, const char *first,
+    const char *second, const char *third)
+{
+    return json_equal(json_object_get(there, first),
+                      json_object_get(wanted, first))
+           && json_equal(json_object_get(there, second),
+                         json_object_get(wanted, second))
+           && json_equal(json_object_get(there, third),
+                         json_object_get(wanted, third));
+}

@@ -1,0 +1,33 @@
+/*
+ * Copyright (C) the Warren authors
+ *
+ * Makes a broker have a topology.
+ */
+
+#ifndef WARREN_TOPOLOGY_APPLY_H
+#define WARREN_TOPOLOGY_APPLY_H
+
+
+#include <jansson.h>
+
+
+struct management;
+
+
+/*
+ * Makes what is missing in vhost, and the vhost; tells each thing it makes on
+ * standard output.  accounts is an object of user names and passwords: these
+ * users are made, or given this password.  All else of a user but his rights in
+ * this vhost is let be.
+ *
+ * Looks at everything before it makes anything.  An object that is there with
+ * other arguments is told with both values, and then nothing is made.  Nothing
+ * is ever deleted.  A policy that is there is an operator's.
+ *
+ * Returns the exit status, 0 or 1; what is wrong was told on standard error.
+ */
+int topology_apply(struct management *management, const char *vhost,
+    const json_t *topology, const json_t *accounts);
+
+
+#endif /* WARREN_TOPOLOGY_APPLY_H */
