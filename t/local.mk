@@ -22,8 +22,10 @@ check-local: $(check_PROGRAMS)
 	cd $(srcdir) && WARREN_BUILD='$(abs_builddir)' $(PROVE) -It/lib \
 	    t/00-lint $(UNIT_TESTS:%=$(abs_builddir)/%)
 
-# the programs of a build that prove runs, for ./dev
+# for ./dev: the programs that prove runs, built and named
+unit-tests: $(check_PROGRAMS)
+
 print-unit-tests:
 	@for test in $(UNIT_TESTS); do echo "$(abs_builddir)/$$test"; done
 
-.PHONY: print-unit-tests
+.PHONY: unit-tests print-unit-tests

@@ -292,6 +292,12 @@ sub spawn {
 }
 
 
+# Children that shall outlive this program.
+sub let_go {
+    delete @children{ grep { defined } @_ };
+}
+
+
 # Whether a child still runs; its exit status is kept for stop_process().
 sub alive {
     my ($pid) = @_;

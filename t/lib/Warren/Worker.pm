@@ -267,32 +267,24 @@ sub apply_topology {
     return if $applied{$name}++;
 
     my $dir = tempdir('topology-' . ++$count);
-    my @files;
+    my @words = ('--vhost', $vhost);
 
     # rights are what apply is for: the users have none before
     for my $service ('gateway', map { $_->{service} } @workers) {
         my $password = $broker->user($service);
-        spew("$dir/$service.secret", "$password\n", 0600);
+        my $file = spew("$dir/$service.secret", "$password\n", 0600);
+        push @words, '--user', "$service=$file";
     }
 
-    spew("$dir/admin.secret", "guest\n", 0600);
+    push @words, map { ('--worker', $_->{program}) } @workers;
 
-    for my $worker (@workers) {
-        my ($status, $output) = run_command(
-            command => [$worker->{program}, '--topology'],
-            environment => { sanitizer_environment() }
-        );
-        die "$worker->{program} --topology: $output\n" if $status != 0;
-
-        push @files, spew("$dir/$worker->{service}.json", $output);
-    }
+    spew("$dir/guest.secret", "guest\n", 0600);
 
     my ($status, $output) = run_command(
         command => [
             build_dir() . '/warren', 'topology', 'apply',
-            '--url', 'http://127.0.0.1:' . $broker->management_port(),
-            '--user', 'guest', '--password-file', "$dir/admin.secret",
-            '--vhost', $vhost, '--secrets', $dir, @files
+            '--url', 'http://guest@127.0.0.1:' . $broker->management_port(),
+            '--password-file', "$dir/guest.secret", @words
         ],
         environment => { sanitizer_environment() }
     );
