@@ -24,7 +24,6 @@
 
 typedef struct {
     ngx_atomic_t                 requests;    /* that reached a route */
-    ngx_atomic_t                 inflight;
     ngx_atomic_t                 outcomes[WIRE_ERROR_COUNT];
     ngx_atomic_t                 replied;     /* replies passed to clients */
     ngx_atomic_t                 client_gone;
@@ -86,6 +85,15 @@ ngx_int_t ngx_http_gateway_refuse(ngx_http_request_t *r,
     enum wire_error error, ngx_str_t *detail);
 
 
+/* ngx_http_gateway_route_module.c: locations and what is behind them */
+
+/* Whether the request's location has a gateway_route. */
+ngx_uint_t ngx_http_gateway_is_routed(ngx_http_request_t *r);
+
+/* Whether what is being sent for this request is a worker's reply. */
+ngx_uint_t ngx_http_gateway_is_reply(ngx_http_request_t *r);
+
+
 /* ngx_http_gateway_trace.c: who asks for what, across hops */
 
 /*
@@ -115,6 +123,13 @@ ngx_int_t ngx_http_gateway_traceparent(ngx_http_request_t *r, ngx_str_t *tp);
  * The verdict is remembered in r->ctx, and so made anew after a redirect.
  */
 ngx_int_t ngx_http_gateway_jwt_verify(ngx_http_request_t *r);
+
+/*
+ * Takes back what a refusal by ngx_http_gateway_jwt_verify() has left for the
+ * answer, since another module admitted the request ("satisfy any").  The
+ * verdict stays: there are no claims.
+ */
+void ngx_http_gateway_jwt_forgive(ngx_http_request_t *r);
 
 /*
  * A claim of the token that ngx_http_gateway_jwt_verify() accepted for this

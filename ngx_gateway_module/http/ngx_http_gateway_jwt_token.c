@@ -1,0 +1,738 @@
+/*
+ * Copyright (C) the Warren authors
+ *
+ * Strict reading of a token with jansson.  Nothing of it is believed here;
+ * ngx_http_gateway_jwt_module.c decides.
+ */
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "ngx_http_gateway_jwt_token.h"
+
+
+/* a rough but generous figure of what jansson spends on one value */
+
+#define JWT_VALUE_COST  96
+
+/* beyond 2^53 a number of JSON may already have been rounded by its writer */
+
+#define JWT_TIME_MAX    9007199254740991LL
+
+
+typedef struct {
+    bool                  is_set;
+    int64_t               value;
+} ngx_http_gateway_jwt_time_t;
+
+
+struct ngx_http_gateway_jwt_token_s {
+    unsigned                      refs;
+    unsigned                      alg;
+
+    json_t                       *header;
+    json_t                       *claims;  /* NULL until they are read */
+
+    ngx_http_gateway_jwt_slice_t  kid;     /* in header */
+    ngx_http_gateway_jwt_time_t   exp;
+    ngx_http_gateway_jwt_time_t   nbf;
+
+    size_t                        size;
+};
+
+
+static int jwt_load(const ngx_http_gateway_jwt_slice_t *text,
+    unsigned char *buf, size_t size, json_t **object_r, size_t *cost_r,
+    const char **reason_r);
+static bool jwt_is_shallow(const unsigned char *p, size_t len);
+static bool jwt_count(const json_t *value, size_t *values);
+static const char *jwt_read_header(ngx_http_gateway_jwt_token_t *token);
+static bool jwt_typ_is_known(const json_t *typ);
+static const char *jwt_read_times(ngx_http_gateway_jwt_token_t *token);
+static bool jwt_read_time(const json_t *claims, const char *name,
+    ngx_http_gateway_jwt_time_t *time_r);
+static json_t *jwt_claim(const ngx_http_gateway_jwt_token_t *token,
+    const unsigned char *name, size_t len);
+static bool jwt_is_clean(const json_t *string, bool is_element);
+
+
+/* values of the alphabet of base64url; 64 is no member */
+
+static const unsigned char  jwt_alphabet[256] = {
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 62, 64, 64,
+    52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 64, 64, 64, 64, 64, 64,
+    64,  0,  1,  2,  3,  4,  5,  6,  7,  8,  9, 10, 11, 12, 13, 14,
+    15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 64, 64, 64, 64, 63,
+    64, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,
+    41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64,
+    64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64
+};
+
+
+unsigned
+ngx_http_gateway_jwt_algorithm(const unsigned char *name, size_t len)
+{
+    if (len != 5) {
+        return 0;
+    }
+
+    if (memcmp(name, "ES256", 5) == 0) {
+        return NGX_HTTP_GATEWAY_JWT_ES256;
+    }
+
+    if (memcmp(name, "RS256", 5) == 0) {
+        return NGX_HTTP_GATEWAY_JWT_RS256;
+    }
+
+    if (memcmp(name, "HS256", 5) == 0) {
+        return NGX_HTTP_GATEWAY_JWT_HS256;
+    }
+
+    return 0;
+}
+
+
+long
+ngx_http_gateway_jwt_base64url(unsigned char *dst, size_t size,
+    const unsigned char *src, size_t len)
+{
+    size_t         i, n;
+    unsigned       bits;
+    uint32_t       acc;
+    unsigned char  value;
+
+    if (len % 4 == 1 || len / 4 * 3 + (len % 4 * 3) / 4 > size) {
+        return -1;
+    }
+
+    acc = 0;
+    bits = 0;
+
+    for (i = 0, n = 0; i < len; i++) {
+        value = jwt_alphabet[src[i]];
+
+        if (value == 64) {
+            return -1;
+        }
+
+        acc = acc << 6 | value;
+        bits += 6;
+
+        if (bits >= 8) {
+            bits -= 8;
+            dst[n++] = (unsigned char) (acc >> bits);
+            acc &= (1U << bits) - 1;
+        }
+    }
+
+    return acc == 0 ? (long) n : -1;
+}
+
+
+int
+ngx_http_gateway_jwt_split(const unsigned char *token, size_t len,
+    ngx_http_gateway_jwt_parts_t *parts, const char **reason_r)
+{
+    const unsigned char  *first, *second, *last;
+
+    if (len > NGX_HTTP_GATEWAY_JWT_TOKEN_MAX) {
+        *reason_r = "the token is too long";
+        return NGX_HTTP_GATEWAY_JWT_REFUSED;
+    }
+
+    last = token + len;
+    *reason_r = "the token has not three segments";
+
+    first = len ? memchr(token, '.', len) : NULL;
+
+    if (first == NULL) {
+        return NGX_HTTP_GATEWAY_JWT_REFUSED;
+    }
+
+    second = memchr(first + 1, '.', (size_t) (last - first - 1));
+
+    if (second == NULL
+        || memchr(second + 1, '.', (size_t) (last - second - 1)) != NULL)
+    {
+        return NGX_HTTP_GATEWAY_JWT_REFUSED;
+    }
+
+    parts->header.data = token;
+    parts->header.len = (size_t) (first - token);
+
+    parts->claims.data = first + 1;
+    parts->claims.len = (size_t) (second - first - 1);
+
+    parts->signature.data = second + 1;
+    parts->signature.len = (size_t) (last - second - 1);
+
+    parts->content.data = token;
+    parts->content.len = (size_t) (second - token);
+
+    if (parts->header.len == 0 || parts->claims.len == 0
+        || parts->signature.len == 0)
+    {
+        *reason_r = "a segment of the token is empty";
+        return NGX_HTTP_GATEWAY_JWT_REFUSED;
+    }
+
+    *reason_r = NULL;
+
+    return NGX_HTTP_GATEWAY_JWT_FINE;
+}
+
+
+int
+ngx_http_gateway_jwt_token_new(const ngx_http_gateway_jwt_parts_t *parts,
+    ngx_http_gateway_jwt_token_t **token_r, const char **reason_r)
+{
+    int                            rc;
+    unsigned char                  buf[NGX_HTTP_GATEWAY_JWT_HEADER_MAX];
+    ngx_http_gateway_jwt_token_t  *token;
+
+    *token_r = NULL;
+    *reason_r = NULL;
+
+    token = calloc(1, sizeof(ngx_http_gateway_jwt_token_t));
+    if (token == NULL) {
+        return NGX_HTTP_GATEWAY_JWT_NO_MEMORY;
+    }
+
+    token->refs = 1;
+    token->size = sizeof(ngx_http_gateway_jwt_token_t);
+
+    rc = jwt_load(&parts->header, buf, sizeof(buf), &token->header,
+                  &token->size, reason_r);
+
+    if (rc == NGX_HTTP_GATEWAY_JWT_REFUSED) {
+        *reason_r = "the header of the token is not valid";
+
+    } else if (rc == NGX_HTTP_GATEWAY_JWT_FINE) {
+        *reason_r = jwt_read_header(token);
+
+        if (*reason_r != NULL) {
+            rc = NGX_HTTP_GATEWAY_JWT_REFUSED;
+        }
+    }
+
+    if (rc != NGX_HTTP_GATEWAY_JWT_FINE) {
+        ngx_http_gateway_jwt_token_unref(token);
+        return rc;
+    }
+
+    *token_r = token;
+
+    return NGX_HTTP_GATEWAY_JWT_FINE;
+}
+
+
+int
+ngx_http_gateway_jwt_token_read_claims(ngx_http_gateway_jwt_token_t *token,
+    const ngx_http_gateway_jwt_parts_t *parts, const char **reason_r)
+{
+    int             rc;
+    unsigned char   buf[NGX_HTTP_GATEWAY_JWT_TOKEN_MAX];
+
+    *reason_r = NULL;
+
+    rc = jwt_load(&parts->claims, buf, sizeof(buf), &token->claims,
+                  &token->size, reason_r);
+
+    if (rc != NGX_HTTP_GATEWAY_JWT_FINE) {
+        return rc;
+    }
+
+    *reason_r = jwt_read_times(token);
+
+    return *reason_r == NULL ? NGX_HTTP_GATEWAY_JWT_FINE
+                             : NGX_HTTP_GATEWAY_JWT_REFUSED;
+}
+
+
+/* decodes and parses a segment, and adds what it takes to *cost_r */
+
+static int
+jwt_load(const ngx_http_gateway_jwt_slice_t *text, unsigned char *buf,
+    size_t size, json_t **object_r, size_t *cost_r, const char **reason_r)
+{
+    long          len;
+    size_t        values;
+    json_t       *object;
+    json_error_t  error;
+
+    *reason_r = "the claims of the token are not valid";
+
+    len = ngx_http_gateway_jwt_base64url(buf, size, text->data, text->len);
+
+    if (len == -1 || !jwt_is_shallow(buf, (size_t) len)) {
+        return NGX_HTTP_GATEWAY_JWT_REFUSED;
+    }
+
+    object = json_loadb((char *) buf, (size_t) len, JSON_REJECT_DUPLICATES,
+                        &error);
+
+    if (object == NULL) {
+        return json_error_code(&error) == json_error_out_of_memory
+               ? NGX_HTTP_GATEWAY_JWT_NO_MEMORY
+               : NGX_HTTP_GATEWAY_JWT_REFUSED;
+    }
+
+    values = 0;
+
+    if (!json_is_object(object) || !jwt_count(object, &values)) {
+        json_decref(object);
+        return NGX_HTTP_GATEWAY_JWT_REFUSED;
+    }
+
+    *object_r = object;
+    *cost_r += (size_t) len + values * JWT_VALUE_COST;
+    *reason_r = NULL;
+
+    return NGX_HTTP_GATEWAY_JWT_FINE;
+}
+
+
+/* looks at the depth before a parser that recurses does */
+
+static bool
+jwt_is_shallow(const unsigned char *p, size_t len)
+{
+    bool      is_string;
+    size_t    i;
+    unsigned  depth;
+
+    depth = 0;
+    is_string = false;
+
+    for (i = 0; i < len; i++) {
+
+        if (is_string) {
+
+            if (p[i] == '\\') {
+                i++;
+
+            } else if (p[i] == '"') {
+                is_string = false;
+            }
+
+            continue;
+        }
+
+        if (p[i] == '"') {
+            is_string = true;
+
+        } else if (p[i] == '{' || p[i] == '[') {
+            depth++;
+
+            if (depth > NGX_HTTP_GATEWAY_JWT_DEPTH_MAX) {
+                return false;
+            }
+
+        } else if ((p[i] == '}' || p[i] == ']') && depth != 0) {
+            depth--;
+        }
+    }
+
+    return true;
+}
+
+
+/* it may recurse, since jwt_is_shallow() was asked before */
+
+static bool
+jwt_count(const json_t *value, size_t *values)
+{
+    size_t       i;
+    json_t      *child;
+    const char  *name;
+
+    if (++*values > NGX_HTTP_GATEWAY_JWT_VALUES_MAX) {
+        return false;
+    }
+
+    if (json_is_object(value)) {
+
+        if (json_object_size(value) > NGX_HTTP_GATEWAY_JWT_MEMBERS_MAX) {
+            return false;
+        }
+
+        json_object_foreach((json_t *) value, name, child) {
+            if (!jwt_count(child, values)) {
+                return false;
+            }
+        }
+
+    } else if (json_is_array(value)) {
+
+        json_array_foreach(value, i, child) {
+            if (!jwt_count(child, values)) {
+                return false;
+            }
+        }
+    }
+
+    return true;
+}
+
+
+static const char *
+jwt_read_header(ngx_http_gateway_jwt_token_t *token)
+{
+    json_t  *alg, *kid, *typ;
+
+    if (json_object_get(token->header, "crit") != NULL) {
+        return "the token demands an extension (crit)";
+    }
+
+    typ = json_object_get(token->header, "typ");
+
+    if (typ != NULL && !jwt_typ_is_known(typ)) {
+        return "the type of the token is not JWT or at+jwt";
+    }
+
+    alg = json_object_get(token->header, "alg");
+
+    if (!json_is_string(alg)) {
+        return "the token names no algorithm";
+    }
+
+    token->alg = ngx_http_gateway_jwt_algorithm(
+                     (const unsigned char *) json_string_value(alg),
+                     json_string_length(alg));
+
+    if (token->alg == 0) {
+        return "the algorithm of the token is not supported";
+    }
+
+    kid = json_object_get(token->header, "kid");
+
+    if (kid == NULL) {
+        return NULL;
+    }
+
+    if (!json_is_string(kid)) {
+        return "the kid of the token is not a string";
+    }
+
+    token->kid.data = (const unsigned char *) json_string_value(kid);
+    token->kid.len = json_string_length(kid);
+
+    return NULL;
+}
+
+
+/* media types are compared without case, "application/" may be left out */
+
+static bool
+jwt_typ_is_known(const json_t *typ)
+{
+    static const char  *names[] = {
+        "jwt", "at+jwt", "application/jwt", "application/at+jwt"
+    };
+
+    size_t       i, n, len;
+    const char  *value;
+
+    if (!json_is_string(typ)) {
+        return false;
+    }
+
+    value = json_string_value(typ);
+    len = json_string_length(typ);
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+
+        if (strlen(names[i]) != len) {
+            continue;
+        }
+
+        for (n = 0; n < len; n++) {
+            char  ch = value[n];
+
+            if (ch >= 'A' && ch <= 'Z') {
+                ch = (char) (ch | 0x20);
+            }
+
+            if (ch != names[i][n]) {
+                break;
+            }
+        }
+
+        if (n == len) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+static const char *
+jwt_read_times(ngx_http_gateway_jwt_token_t *token)
+{
+    ngx_http_gateway_jwt_time_t  iat;
+
+    if (!jwt_read_time(token->claims, "exp", &token->exp)) {
+        return "exp is not a time";
+    }
+
+    if (!jwt_read_time(token->claims, "nbf", &token->nbf)) {
+        return "nbf is not a time";
+    }
+
+    if (!jwt_read_time(token->claims, "iat", &iat)) {
+        return "iat is not a time";
+    }
+
+    return NULL;
+}
+
+
+static bool
+jwt_read_time(const json_t *claims, const char *name,
+    ngx_http_gateway_jwt_time_t *time_r)
+{
+    double         real;
+    const json_t  *value;
+
+    value = json_object_get(claims, name);
+
+    time_r->is_set = (value != NULL);
+    time_r->value = 0;
+
+    if (value == NULL) {
+        return true;
+    }
+
+    if (json_is_integer(value)) {
+        time_r->value = (int64_t) json_integer_value(value);
+
+    } else if (json_is_real(value)) {
+        real = json_real_value(value);
+
+        /* also false for what is not a number */
+
+        if (!(real >= -(double) JWT_TIME_MAX && real <= (double) JWT_TIME_MAX))
+        {
+            return false;
+        }
+
+        time_r->value = (int64_t) real;
+
+        if ((double) time_r->value != real) {
+            return false;
+        }
+
+    } else {
+        return false;
+    }
+
+    return time_r->value >= -JWT_TIME_MAX && time_r->value <= JWT_TIME_MAX;
+}
+
+
+ngx_http_gateway_jwt_token_t *
+ngx_http_gateway_jwt_token_ref(ngx_http_gateway_jwt_token_t *token)
+{
+    token->refs++;
+
+    return token;
+}
+
+
+void
+ngx_http_gateway_jwt_token_unref(ngx_http_gateway_jwt_token_t *token)
+{
+    if (token == NULL || --token->refs != 0) {
+        return;
+    }
+
+    json_decref(token->header);
+    json_decref(token->claims);
+
+    free(token);
+}
+
+
+unsigned
+ngx_http_gateway_jwt_token_alg(const ngx_http_gateway_jwt_token_t *token)
+{
+    return token->alg;
+}
+
+
+ngx_http_gateway_jwt_slice_t
+ngx_http_gateway_jwt_token_kid(const ngx_http_gateway_jwt_token_t *token)
+{
+    return token->kid;
+}
+
+
+size_t
+ngx_http_gateway_jwt_token_size(const ngx_http_gateway_jwt_token_t *token)
+{
+    return token->size;
+}
+
+
+const char *
+ngx_http_gateway_jwt_token_check_time(
+    const ngx_http_gateway_jwt_token_t *token, int64_t now, int64_t leeway)
+{
+    if (!token->exp.is_set) {
+        return "the token has no exp";
+    }
+
+    if (now - leeway >= token->exp.value) {
+        return "the token has expired";
+    }
+
+    if (token->nbf.is_set && now + leeway < token->nbf.value) {
+        return "the token is not valid yet";
+    }
+
+    return NULL;
+}
+
+
+int
+ngx_http_gateway_jwt_token_has(const ngx_http_gateway_jwt_token_t *token,
+    const char *name, const unsigned char *value, size_t len)
+{
+    size_t         i, n;
+    const json_t  *claim, *item;
+
+    claim = json_object_get(token->claims, name);
+    n = json_is_array(claim) ? json_array_size(claim) : 1;
+
+    for (i = 0; i < n; i++) {
+        item = json_is_array(claim) ? json_array_get(claim, i) : claim;
+
+        if (json_is_string(item) && json_string_length(item) == len
+            && memcmp(json_string_value(item), value, len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+ngx_http_gateway_jwt_kind_e
+ngx_http_gateway_jwt_token_claim(const ngx_http_gateway_jwt_token_t *token,
+    const unsigned char *name, size_t len,
+    ngx_http_gateway_jwt_slice_t *string_r, int64_t *number_r)
+{
+    size_t         i, n;
+    const json_t  *claim;
+
+    claim = jwt_claim(token, name, len);
+
+    if (claim == NULL) {
+        return NGX_HTTP_GATEWAY_JWT_ABSENT;
+    }
+
+    if (json_is_integer(claim)) {
+        *number_r = (int64_t) json_integer_value(claim);
+        return NGX_HTTP_GATEWAY_JWT_INTEGER;
+    }
+
+    if (json_is_string(claim) && jwt_is_clean(claim, false)) {
+        string_r->data = (const unsigned char *) json_string_value(claim);
+        string_r->len = json_string_length(claim);
+        return NGX_HTTP_GATEWAY_JWT_STRING;
+    }
+
+    if (!json_is_array(claim)) {
+        return NGX_HTTP_GATEWAY_JWT_OTHER;
+    }
+
+    n = json_array_size(claim);
+
+    for (i = 0; i < n; i++) {
+        if (!jwt_is_clean(json_array_get(claim, i), true)) {
+            return NGX_HTTP_GATEWAY_JWT_OTHER;
+        }
+    }
+
+    *number_r = (int64_t) n;
+
+    return NGX_HTTP_GATEWAY_JWT_STRINGS;
+}
+
+
+ngx_http_gateway_jwt_slice_t
+ngx_http_gateway_jwt_token_element(const ngx_http_gateway_jwt_token_t *token,
+    const unsigned char *name, size_t len, size_t i)
+{
+    const json_t                  *item;
+    ngx_http_gateway_jwt_slice_t   slice;
+
+    item = json_array_get(jwt_claim(token, name, len), i);
+
+    slice.data = (const unsigned char *) json_string_value(item);
+    slice.len = json_string_length(item);
+
+    return slice;
+}
+
+
+/* jansson 2.14 of Debian has json_object_getn(); older ones do not */
+
+static json_t *
+jwt_claim(const ngx_http_gateway_jwt_token_t *token,
+    const unsigned char *name, size_t len)
+{
+    char  key[128];
+
+    if (token->claims == NULL || len >= sizeof(key)
+        || memchr(name, '\0', len) != NULL)
+    {
+        return NULL;
+    }
+
+    memcpy(key, name, len);
+    key[len] = '\0';
+
+    return json_object_get(token->claims, key);
+}
+
+
+static bool
+jwt_is_clean(const json_t *string, bool is_element)
+{
+    size_t                i, len;
+    const unsigned char  *p;
+
+    if (!json_is_string(string)) {
+        return false;
+    }
+
+    p = (const unsigned char *) json_string_value(string);
+    len = json_string_length(string);
+
+    if (is_element && len == 0) {
+        return false;
+    }
+
+    for (i = 0; i < len; i++) {
+        if (p[i] < 0x20 || p[i] == 0x7f || (is_element && p[i] == ' ')) {
+            return false;
+        }
+    }
+
+    return true;
+}

@@ -1,0 +1,84 @@
+/*
+ * Copyright (C) the Warren authors
+ *
+ * The state of rates in shared memory: a timestamp for each key, and the
+ * oldest key makes room for a new one.
+ */
+
+#ifndef _NGX_HTTP_GATEWAY_LIMIT_ZONE_H_INCLUDED_
+#define _NGX_HTTP_GATEWAY_LIMIT_ZONE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_http_gateway_limit_gcra.h"
+
+
+/* longer keys are kept as their SHA-256 */
+
+#define NGX_HTTP_GATEWAY_LIMIT_KEY_MAX   64
+
+/* zones of a location; more are refused when the configuration is read */
+
+#define NGX_HTTP_GATEWAY_LIMIT_ZONES     8
+
+
+typedef struct ngx_http_gateway_limit_shared_s  ngx_http_gateway_limit_shared_t;
+
+
+/* a gateway_limit_zone; const once the configuration is read */
+
+typedef struct {
+    ngx_str_t                         name;
+    ngx_uint_t                        index;    /* the order of locking */
+    ngx_http_complex_value_t          key;
+    ngx_http_gateway_gcra_t           gcra;
+    ngx_str_t                         policy;   /* of the RateLimit-Policy */
+    ngx_str_t                         detail;   /* of a refusal */
+    unsigned                          is_late:1;     /* after the token */
+    unsigned                          empty_skips:1; /* else refuses */
+
+    /* set when the zone is initialized */
+    ngx_shm_zone_t                   *shm_zone;
+    ngx_slab_pool_t                  *shpool;
+    ngx_http_gateway_limit_shared_t  *shared;
+} ngx_http_gateway_limit_zone_t;
+
+
+/* a zone, a key and a cost; and what came of it */
+
+typedef struct {
+    const ngx_http_gateway_limit_zone_t  *zone;
+    ngx_uint_t                            cost;
+    size_t                                key_len;
+    u_char                                key[NGX_HTTP_GATEWAY_LIMIT_KEY_MAX];
+
+    ngx_http_gateway_gcra_result_t        result;
+    ngx_uint_t                            evicted;
+} ngx_http_gateway_limit_item_t;
+
+
+/* The init handler of the shared memory zone, whose data is the zone. */
+ngx_int_t ngx_http_gateway_limit_zone_init(ngx_shm_zone_t *shm_zone,
+    void *data);
+
+/* Puts a key into an item.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_http_gateway_limit_zone_key(
+    ngx_http_gateway_limit_item_t *item, ngx_str_t *key);
+
+/*
+ * Charges all n items, or none if one of them does not pass; the items are of
+ * different zones, in the order of their index.  The results are filled in.
+ * It locks, and neither allocates from the process nor logs.
+ *
+ *     NGX_OK        charged
+ *     NGX_DECLINED  refused by those whose result is not allowed
+ *     NGX_ERROR     a zone is too small for a single key
+ */
+ngx_int_t ngx_http_gateway_limit_zone_charge(
+    ngx_http_gateway_limit_item_t *items, ngx_uint_t n);
+
+
+#endif /* _NGX_HTTP_GATEWAY_LIMIT_ZONE_H_INCLUDED_ */
