@@ -16,6 +16,7 @@
 #include "arena.h"
 #include "json.h"
 #include "json_private.h"
+#include "version.h"
 
 
 /* Beyond it a double no longer tells an integer from its neighbour. */
@@ -112,6 +113,13 @@ const struct wr_json *
 wr_json_empty(void)
 {
     return &empty;
+}
+
+
+const char *
+wr_json_library_version(void)
+{
+    return cJSON_Version();
 }
 
 

@@ -26,9 +26,13 @@ nodist_pkgconfig_DATA = shared/warren.pc
 lib_LTLIBRARIES += libwarren.la
 
 libwarren_la_SOURCES = \
+	shared/admin.c \
+	shared/admin.h \
 	shared/arena.c \
+	shared/broker_version.c \
 	shared/clock.c \
 	shared/clock.h \
+	shared/db_version.c \
 	shared/id.c \
 	shared/json.c \
 	shared/json_private.h \
@@ -39,12 +43,21 @@ libwarren_la_SOURCES = \
 	shared/log_private.h \
 	shared/memory.c \
 	shared/memory.h \
+	shared/pid_file.c \
+	shared/pid_file.h \
+	shared/service.c \
 	shared/settings.c \
 	shared/settings_private.h \
 	shared/settings_runtime.c \
 	shared/settings_value.c \
+	shared/stats.c \
 	shared/stats.h \
-	shared/utf8.h
+	shared/stats_private.h \
+	shared/stats_text.c \
+	shared/supervisor.c \
+	shared/supervisor.h \
+	shared/utf8.h \
+	shared/version.h
 
 libwarren_la_CPPFLAGS = $(AM_CPPFLAGS) \
 	$(RABBITMQ_CFLAGS) $(PQ_CFLAGS) $(CJSON_CFLAGS) $(CRYPTO_CFLAGS) \
