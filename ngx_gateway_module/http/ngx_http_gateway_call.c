@@ -1,0 +1,464 @@
+/*
+ * Copyright (C) the Warren authors
+ *
+ * A request's life as a call: its body is read, it is sent, and it ends once,
+ * by a reply, a return, a nack, the deadline, a lost connection, or because
+ * the client left.
+ */
+
+#include "ngx_http_gateway_private.h"
+
+
+/* how often a request looks whether the first connection is there, ms */
+#define NGX_HTTP_GATEWAY_LOOK  5
+
+
+static void ngx_http_gateway_call_body(ngx_http_request_t *r);
+static ngx_http_gateway_call_t *ngx_http_gateway_call_create(
+    ngx_http_request_t *r);
+static ngx_int_t ngx_http_gateway_call_send(ngx_http_gateway_call_t *ctx);
+static ngx_uint_t ngx_http_gateway_call_may_wait(ngx_http_gateway_call_t *ctx);
+static ngx_int_t ngx_http_gateway_call_park(ngx_http_gateway_call_t *ctx,
+    ngx_msec_t timeout);
+static void ngx_http_gateway_call_timer(ngx_event_t *ev);
+static void ngx_http_gateway_call_end(ngx_amqp_call_t *call,
+    ngx_amqp_end_e end, ngx_amqp_reply_t *from);
+static ngx_int_t ngx_http_gateway_call_replied(ngx_http_gateway_call_t *ctx,
+    ngx_amqp_reply_t *from);
+static ngx_int_t ngx_http_gateway_call_failed(ngx_http_gateway_call_t *ctx,
+    enum wire_error error);
+static void ngx_http_gateway_call_settle(ngx_http_gateway_call_t *ctx);
+static void ngx_http_gateway_call_finalize(ngx_http_gateway_call_t *ctx,
+    ngx_int_t rc);
+static void ngx_http_gateway_call_cleanup(void *data);
+static uint64_t ngx_http_gateway_call_usec(void);
+
+
+/* the body may come in many turns; where to go then is found in r->ctx */
+
+ngx_int_t
+ngx_http_gateway_call(ngx_http_request_t *r,
+    const ngx_http_gateway_loc_conf_t *conf,
+    const ngx_http_gateway_route_t *route)
+{
+    ngx_int_t                 rc;
+    ngx_http_gateway_call_t  *ctx;
+
+    ctx = ngx_http_gateway_call_create(r);
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->conf = conf;
+    ctx->route = route;
+    ctx->stats = ngx_http_gateway_stats(r);
+
+    r->connection->log->action = "reading the body of a call";
+
+    rc = ngx_http_read_client_request_body(r, ngx_http_gateway_call_body);
+
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        return rc;
+    }
+
+    return NGX_DONE;
+}
+
+
+static ngx_http_gateway_call_t *
+ngx_http_gateway_call_create(ngx_http_request_t *r)
+{
+    ngx_http_cleanup_t       *cln;
+    ngx_http_gateway_call_t  *ctx;
+
+    ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_gateway_call_t));
+    if (ctx == NULL) {
+        return NULL;
+    }
+
+    ctx->request = r;
+    ctx->call.handler = ngx_http_gateway_call_end;
+    ctx->call.data = ctx;
+
+    ctx->timer.handler = ngx_http_gateway_call_timer;
+    ctx->timer.data = ctx;
+    ctx->timer.log = r->connection->log;
+
+    /* of the main request: it also runs when a subrequest dies with it */
+
+    cln = ngx_http_cleanup_add(r, 0);
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    cln->handler = ngx_http_gateway_call_cleanup;
+    cln->data = ctx;
+
+    ngx_http_set_ctx(r, ctx, ngx_http_gateway_module);
+
+    return ctx;
+}
+
+
+static void
+ngx_http_gateway_call_body(ngx_http_request_t *r)
+{
+    ngx_int_t                 rc;
+    ngx_event_t              *rev;
+    ngx_connection_t         *c;
+    ngx_http_gateway_call_t  *ctx;
+
+    c = r->connection;
+    ctx = ngx_http_get_module_ctx(r, ngx_http_gateway_module);
+
+    ctx->started_usec = ngx_http_gateway_call_usec();
+    ctx->deadline = ngx_current_msec + ctx->conf->timeout;
+    ctx->is_running = 1;
+
+    (void) ngx_atomic_fetch_add(&ctx->conf->link->peer->inflight, 1);
+
+    rc = ngx_http_gateway_call_send(ctx);
+
+    if (rc != NGX_OK) {
+        ngx_http_finalize_request(r, rc);
+        return;
+    }
+
+    c->log->action = "waiting for the reply to a call";
+
+    /* after the body nginx looks away: notice a client that leaves */
+
+    r->read_event_handler = ngx_http_test_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    rev = c->read;
+
+    if (rev->ready) {
+        ngx_post_event(rev, &ngx_posted_events);
+
+    } else if (r->http_version < NGX_HTTP_VERSION_20
+               && ngx_handle_read_event(rev, 0) != NGX_OK)
+    {
+        ngx_http_gateway_call_settle(ctx);
+        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+    }
+}
+
+
+/* NGX_OK: the timer and perhaps a reply will end it; else its end, settled */
+
+static ngx_int_t
+ngx_http_gateway_call_send(ngx_http_gateway_call_t *ctx)
+{
+    ngx_int_t               rc;
+    ngx_http_request_t     *r;
+    ngx_amqp_message_t      message;
+    ngx_amqp_connection_t  *ac;
+
+    r = ctx->request;
+    r->connection->log->action = "sending a call";
+
+    ac = ngx_http_gateway_connection(&ctx->conf->link->broker);
+    if (ac == NULL) {
+        return ngx_http_gateway_call_failed(ctx, WIRE_ERROR_UNAVAILABLE);
+    }
+
+    if (!ngx_amqp_is_ready(ac) && ngx_http_gateway_call_may_wait(ctx)) {
+        return ngx_http_gateway_call_park(ctx, NGX_HTTP_GATEWAY_LOOK);
+    }
+
+    rc = ngx_http_gateway_message(ctx, &message);
+
+    if (rc != NGX_OK) {
+        ngx_http_gateway_call_settle(ctx);
+        return rc;
+    }
+
+    ctx->call.service_user = ctx->route->service;
+
+    switch (ngx_amqp_call_start(ac, &ctx->call, &message)) {
+
+    case NGX_OK:
+        ctx->conf->link->was_ready = 1;
+        ngx_add_timer(&ctx->timer, message.expiration);
+        return NGX_OK;
+
+    case NGX_DECLINED:
+        return ngx_http_gateway_call_failed(ctx, WIRE_ERROR_UNAVAILABLE);
+
+    case NGX_BUSY:
+        return ngx_http_gateway_call_failed(ctx, WIRE_ERROR_OVERLOADED);
+
+    default:
+        return ngx_http_gateway_call_failed(ctx, WIRE_ERROR_INTERNAL);
+    }
+}
+
+
+/*
+ * A process that has just begun, as after a reload, takes requests before its
+ * first handshake is over.  They wait for it, for no longer than a connect may
+ * last.  Afterwards an absent broker is told at once.
+ */
+
+static ngx_uint_t
+ngx_http_gateway_call_may_wait(ngx_http_gateway_call_t *ctx)
+{
+    ngx_http_gateway_link_t  *link;
+
+    link = ctx->conf->link;
+
+    return !link->was_ready
+           && ngx_current_msec - link->started < link->broker.connect_timeout
+           && (ngx_msec_int_t) (ctx->deadline - ngx_current_msec) > 0
+           && (ctx->is_waiting || link->waiting < link->broker.max_inflight);
+}
+
+
+static ngx_int_t
+ngx_http_gateway_call_park(ngx_http_gateway_call_t *ctx, ngx_msec_t timeout)
+{
+    if (!ctx->is_waiting) {
+        ctx->is_waiting = 1;
+        ctx->conf->link->waiting++;
+    }
+
+    ngx_add_timer(&ctx->timer, timeout);
+
+    return NGX_OK;
+}
+
+
+/* the one timer of a request: its deadline, or the next look */
+
+static void
+ngx_http_gateway_call_timer(ngx_event_t *ev)
+{
+    ngx_int_t                 rc;
+    ngx_connection_t         *c;
+    ngx_http_request_t       *r;
+    ngx_http_gateway_call_t  *ctx;
+
+    ctx = ev->data;
+    r = ctx->request;
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    if (ctx->call.active) {
+        rc = ngx_http_gateway_call_failed(ctx, WIRE_ERROR_TIMEOUT);
+
+    } else {
+        rc = ngx_http_gateway_call_send(ctx);
+
+        if (rc == NGX_OK) {
+            c->log->action = "waiting for the reply to a call";
+            return;
+        }
+    }
+
+    ngx_http_gateway_call_finalize(ctx, rc);
+}
+
+
+static void
+ngx_http_gateway_call_end(ngx_amqp_call_t *call, ngx_amqp_end_e end,
+    ngx_amqp_reply_t *from)
+{
+    ngx_int_t                 rc;
+    ngx_http_gateway_call_t  *ctx;
+
+    ctx = call->data;
+
+    ngx_http_set_log_request(ctx->request->connection->log, ctx->request);
+
+    switch (end) {
+
+    case NGX_AMQP_REPLY:
+        rc = ngx_http_gateway_call_replied(ctx, from);
+        break;
+
+    case NGX_AMQP_RETURNED:
+        rc = ngx_http_gateway_call_failed(ctx, WIRE_ERROR_NO_ROUTE);
+        break;
+
+    case NGX_AMQP_NACKED:
+        rc = ngx_http_gateway_call_failed(ctx, WIRE_ERROR_OVERLOADED);
+        break;
+
+    case NGX_AMQP_LOST:
+        rc = ngx_http_gateway_call_failed(ctx, WIRE_ERROR_INTERRUPTED);
+        break;
+
+    default: /* NGX_AMQP_BAD_REPLY */
+        ngx_log_error(NGX_LOG_ERR, ctx->request->connection->log, 0,
+                      "reply of \"%V\" refused: it is too large",
+                      &ctx->route->service);
+        rc = ngx_http_gateway_call_failed(ctx, WIRE_ERROR_BAD_REPLY);
+        break;
+    }
+
+    ngx_http_gateway_call_finalize(ctx, rc);
+}
+
+
+/* the reply is copied first: sending it may run other requests' code */
+
+static ngx_int_t
+ngx_http_gateway_call_replied(ngx_http_gateway_call_t *ctx,
+    ngx_amqp_reply_t *from)
+{
+    char                      *reason;
+    ngx_int_t                  rc;
+    ngx_http_request_t        *r;
+    ngx_http_gateway_reply_t  *reply;
+
+    r = ctx->request;
+    r->connection->log->action = "reading the reply to a call";
+
+    reply = ngx_palloc(r->pool, sizeof(ngx_http_gateway_reply_t));
+    if (reply == NULL) {
+        return ngx_http_gateway_call_failed(ctx, WIRE_ERROR_INTERNAL);
+    }
+
+    reason = NULL;
+    rc = ngx_http_gateway_reply_read(ctx, from, reply, &reason);
+
+    if (rc == NGX_DECLINED) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "reply of \"%V\" refused: %s",
+                      &ctx->route->service, reason);
+        return ngx_http_gateway_call_failed(ctx, WIRE_ERROR_BAD_REPLY);
+    }
+
+    if (rc != NGX_OK) {
+        return ngx_http_gateway_call_failed(ctx, WIRE_ERROR_INTERNAL);
+    }
+
+    ngx_http_gateway_call_settle(ctx);
+
+    (void) ngx_atomic_fetch_add(&ctx->stats->replied, 1);
+    (void) ngx_atomic_fetch_add(
+               &ctx->route->stats->replies[reply->status / 100 - 2], 1);
+    ngx_http_gateway_stats_duration(ctx->route->stats,
+                                    ngx_http_gateway_call_usec()
+                                    - ctx->started_usec);
+
+    r->connection->log->action = "sending the reply to the client";
+
+    return ngx_http_gateway_reply_send(r, reply);
+}
+
+
+static ngx_int_t
+ngx_http_gateway_call_failed(ngx_http_gateway_call_t *ctx,
+    enum wire_error error)
+{
+    ngx_str_t  value;
+
+    ngx_http_gateway_call_settle(ctx);
+
+    (void) ngx_atomic_fetch_add(&ctx->route->stats->outcomes[error], 1);
+    ngx_http_gateway_stats_duration(ctx->route->stats,
+                                    ngx_http_gateway_call_usec()
+                                    - ctx->started_usec);
+
+    ctx->request->connection->log->action = "refusing a call";
+
+    if (error == WIRE_ERROR_OVERLOADED || error == WIRE_ERROR_UNAVAILABLE) {
+        ngx_str_set(&value, "1");
+
+        if (ngx_http_gateway_header_out(ctx->request, "Retry-After", &value,
+                                        NULL)
+            != NGX_OK)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    return ngx_http_gateway_refuse(ctx->request, error, NULL);
+}
+
+
+/* whatever ends a call comes here first; a second time does nothing */
+
+static void
+ngx_http_gateway_call_settle(ngx_http_gateway_call_t *ctx)
+{
+    ngx_amqp_connection_t    *ac;
+    ngx_http_gateway_link_t  *link;
+
+    if (!ctx->is_running) {
+        return;
+    }
+
+    ctx->is_running = 0;
+    link = ctx->conf->link;
+
+    if (ctx->timer.timer_set) {
+        ngx_del_timer(&ctx->timer);
+    }
+
+    if (ctx->is_waiting) {
+        ctx->is_waiting = 0;
+        link->waiting--;
+    }
+
+    ac = ngx_http_gateway_connection(&link->broker);
+
+    if (ac && ctx->call.active) {
+        ngx_amqp_call_cancel(ac, &ctx->call);
+    }
+
+    /* the entry is given back after the last call was told of its end */
+
+    (void) ngx_atomic_fetch_add(&link->peer->inflight, -1);
+}
+
+
+/* from an event that is not the request's own */
+
+static void
+ngx_http_gateway_call_finalize(ngx_http_gateway_call_t *ctx, ngx_int_t rc)
+{
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+    c = r->connection;
+
+    /* r and ctx may be gone afterwards; c is there until its next event */
+
+    ngx_http_finalize_request(r, rc);
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+static void
+ngx_http_gateway_call_cleanup(void *data)
+{
+    ngx_http_gateway_call_t  *ctx = data;
+
+    if (!ctx->is_running) {
+        return;
+    }
+
+    ngx_http_gateway_call_settle(ctx);
+
+    (void) ngx_atomic_fetch_add(&ctx->stats->client_gone, 1);
+    (void) ngx_atomic_fetch_add(&ctx->route->stats->client_gone, 1);
+}
+
+
+/* nginx's own clock has steps of milliseconds, and of turns */
+
+static uint64_t
+ngx_http_gateway_call_usec(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}

@@ -1,0 +1,456 @@
+/*
+ * Copyright (C) the Warren authors
+ *
+ * From a request to the message of its call.
+ */
+
+#include "ngx_http_gateway_private.h"
+
+
+/* AMQP short strings end here */
+#define NGX_HTTP_GATEWAY_SHORT_MAX        255
+
+/* W3C Trace Context: a tracestate need not be passed on beyond this */
+#define NGX_HTTP_GATEWAY_TRACESTATE_MAX   512
+
+/* fixed headers of a call beside its arguments */
+#define NGX_HTTP_GATEWAY_MESSAGE_HEADERS  7
+
+
+static ngx_int_t ngx_http_gateway_message_body(ngx_http_gateway_call_t *ctx,
+    ngx_amqp_message_t *message);
+static ngx_int_t ngx_http_gateway_message_headers(
+    ngx_http_gateway_call_t *ctx, ngx_amqp_message_t *message);
+static ngx_int_t ngx_http_gateway_message_args(ngx_http_gateway_call_t *ctx,
+    ngx_array_t *headers);
+static ngx_int_t ngx_http_gateway_message_decode(ngx_http_request_t *r,
+    ngx_str_t *value);
+static ngx_int_t ngx_http_gateway_message_bad_arg(ngx_http_request_t *r,
+    const ngx_http_gateway_arg_t *arg);
+static ngx_int_t ngx_http_gateway_message_id(ngx_http_gateway_call_t *ctx,
+    ngx_amqp_message_t *message);
+static ngx_int_t ngx_http_gateway_message_key(ngx_http_request_t *r,
+    ngx_str_t *key);
+static ngx_int_t ngx_http_gateway_message_put(ngx_array_t *headers,
+    char *name, ngx_str_t *value);
+
+
+ngx_int_t
+ngx_http_gateway_message(ngx_http_gateway_call_t *ctx,
+    ngx_amqp_message_t *message)
+{
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+
+    static ngx_str_t  exchange = ngx_string(WIRE_EXCHANGE_RPC);
+
+    r = ctx->request;
+
+    ngx_memzero(message, sizeof(ngx_amqp_message_t));
+
+    message->exchange = exchange;
+    message->routing_key = ctx->route->service;
+    message->type = ctx->route->method;
+    message->timestamp = ngx_time();
+
+    message->headers = ngx_array_create(r->pool,
+                                        NGX_HTTP_GATEWAY_MESSAGE_HEADERS
+                                        + (ctx->conf->args
+                                           ? ctx->conf->args->nelts : 0),
+                                        sizeof(ngx_amqp_header_t));
+    if (message->headers == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_http_gateway_message_body(ctx, message);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    rc = ngx_http_gateway_message_headers(ctx, message);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    rc = ngx_http_gateway_message_args(ctx, message->headers);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_http_gateway_message_id(ctx, message);
+}
+
+
+static ngx_int_t
+ngx_http_gateway_message_body(ngx_http_gateway_call_t *ctx,
+    ngx_amqp_message_t *message)
+{
+    ngx_chain_t         *cl;
+    ngx_http_request_t  *r;
+
+    static ngx_str_t  json = ngx_string(WIRE_CONTENT_JSON);
+    static ngx_str_t  detail = ngx_string("the Content-Type is too long");
+
+    r = ctx->request;
+    message->content_type = json;
+
+    if (r != r->main && (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+
+        /* the body of the main request is not this one's */
+
+        return NGX_OK;
+    }
+
+    if (r->headers_in.content_type
+        && r->headers_in.content_type->value.len != 0)
+    {
+        message->content_type = r->headers_in.content_type->value;
+
+        if (message->content_type.len > NGX_HTTP_GATEWAY_SHORT_MAX) {
+            return ngx_http_gateway_refuse(r, WIRE_ERROR_UNSUPPORTED, &detail);
+        }
+    }
+
+    if (r->request_body == NULL || r->request_body->bufs == NULL) {
+        return NGX_OK;
+    }
+
+    message->body = r->request_body->bufs;
+
+    for (cl = message->body; cl; cl = cl->next) {
+        message->body_size += ngx_buf_size(cl->buf);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_gateway_message_headers(ngx_http_gateway_call_t *ctx,
+    ngx_amqp_message_t *message)
+{
+    ngx_str_t            value, name;
+    ngx_int_t            left;
+    ngx_time_t          *tp;
+    ngx_array_t         *headers;
+    ngx_amqp_header_t   *h;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+    headers = message->headers;
+
+    left = (ngx_msec_int_t) (ctx->deadline - ngx_current_msec);
+    message->expiration = left > 0 ? left : 1;
+
+    h = ngx_array_push(headers);
+    if (h == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    tp = ngx_timeofday();
+
+    ngx_memzero(h, sizeof(ngx_amqp_header_t));
+    ngx_str_set(&h->name, WIRE_HEADER_DEADLINE);
+    h->type = ngx_amqp_header_int;
+    h->number = (int64_t) tp->sec * 1000 + tp->msec + message->expiration;
+
+    if (ngx_http_gateway_request_id(r, &value) != NGX_OK
+        || ngx_http_gateway_message_put(headers, WIRE_HEADER_REQUEST_ID, &value)
+           != NGX_OK
+        || ngx_http_gateway_traceparent(r, &value) != NGX_OK
+        || ngx_http_gateway_message_put(headers, WIRE_HEADER_TRACEPARENT,
+                                        &value)
+           != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    /* a state belongs to a trace that the client began */
+
+    if (ngx_http_gateway_header_in(r, "tracestate", &value) == NGX_OK
+        && value.len <= NGX_HTTP_GATEWAY_TRACESTATE_MAX
+        && ngx_http_gateway_header_in(r, "traceparent", &name) == NGX_OK
+        && wire_traceparent_is_valid((char *) name.data, name.len)
+        && ngx_http_gateway_message_put(headers, WIRE_HEADER_TRACESTATE,
+                                        &value)
+           != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_str_set(&name, "sub");
+
+    if (ngx_http_gateway_jwt_claim(r, &name, &value) == NGX_OK
+        && ngx_http_gateway_message_put(headers, WIRE_HEADER_SUB, &value)
+           != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_str_set(&name, "scope");
+
+    if (ngx_http_gateway_jwt_claim(r, &name, &value) == NGX_OK
+        && ngx_http_gateway_message_put(headers, WIRE_HEADER_SCOPE, &value)
+           != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_gateway_message_args(ngx_http_gateway_call_t *ctx,
+    ngx_array_t *headers)
+{
+    ngx_str_t                      value;
+    ngx_uint_t                     i;
+    ngx_amqp_header_t             *h;
+    ngx_http_request_t            *r;
+    ngx_http_variable_value_t     *vv;
+    const ngx_http_gateway_arg_t  *arg;
+
+    if (ctx->conf->args == NULL) {
+        return NGX_OK;
+    }
+
+    r = ctx->request;
+    arg = ctx->conf->args->elts;
+
+    for (i = 0; i < ctx->conf->args->nelts; i++) {
+
+        if (arg[i].value) {
+            if (ngx_http_complex_value(r, arg[i].value, &value) != NGX_OK) {
+                return NGX_HTTP_INTERNAL_SERVER_ERROR;
+            }
+
+        } else {
+            vv = ngx_http_get_flushed_variable(r, arg[i].index);
+
+            if (vv == NULL || vv->not_found) {
+                continue;
+            }
+
+            value.data = vv->data;
+            value.len = vv->len;
+        }
+
+        if (arg[i].is_encoded
+            && ngx_http_gateway_message_decode(r, &value) != NGX_OK)
+        {
+            return ngx_http_gateway_message_bad_arg(r, &arg[i]);
+        }
+
+        /* who reads it as text would read a part of it */
+
+        if (ngx_strlchr(value.data, value.data + value.len, '\0')) {
+            return ngx_http_gateway_message_bad_arg(r, &arg[i]);
+        }
+
+        h = ngx_array_push(headers);
+        if (h == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        ngx_memzero(h, sizeof(ngx_amqp_header_t));
+        h->name = arg[i].name;
+        h->type = ngx_amqp_header_str;
+        h->value = value;
+    }
+
+    return NGX_OK;
+}
+
+
+/* of a query: %XX strictly, "+" is a blank */
+
+static ngx_int_t
+ngx_http_gateway_message_decode(ngx_http_request_t *r, ngx_str_t *value)
+{
+    u_char     *p, *src, *last;
+    ngx_int_t   n;
+
+    if (ngx_strlchr(value->data, value->data + value->len, '%') == NULL
+        && ngx_strlchr(value->data, value->data + value->len, '+') == NULL)
+    {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, value->len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    src = value->data;
+    last = src + value->len;
+    value->data = p;
+
+    while (src < last) {
+
+        if (*src == '+') {
+            *p++ = ' ';
+            src++;
+            continue;
+        }
+
+        if (*src != '%') {
+            *p++ = *src++;
+            continue;
+        }
+
+        if (last - src < 3) {
+            return NGX_ERROR;
+        }
+
+        n = ngx_hextoi(src + 1, 2);
+        if (n == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        *p++ = (u_char) n;
+        src += 3;
+    }
+
+    value->len = p - value->data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_gateway_message_bad_arg(ngx_http_request_t *r,
+    const ngx_http_gateway_arg_t *arg)
+{
+    ngx_str_t  detail, name;
+
+    name.data = arg->name.data + sizeof(WIRE_HEADER_ARG_PREFIX) - 1;
+    name.len = arg->name.len - (sizeof(WIRE_HEADER_ARG_PREFIX) - 1);
+
+    detail.len = sizeof("the argument  is not well encoded") - 1 + name.len;
+    detail.data = ngx_pnalloc(r->pool, detail.len);
+    if (detail.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    (void) ngx_sprintf(detail.data, "the argument %V is not well encoded",
+                       &name);
+
+    return ngx_http_gateway_refuse(r, WIRE_ERROR_INVALID, &detail);
+}
+
+
+static ngx_int_t
+ngx_http_gateway_message_id(ngx_http_gateway_call_t *ctx,
+    ngx_amqp_message_t *message)
+{
+    u_char              *uuid;
+    ngx_int_t            rc;
+    ngx_str_t            name, parts[3];
+    ngx_http_request_t  *r;
+
+    static ngx_str_t  one = ngx_string("1");
+    static ngx_str_t  detail = ngx_string("the Idempotency-Key must be given "
+                                          "once and have 1 to 255 visible "
+                                          "characters");
+
+    r = ctx->request;
+
+    uuid = ngx_pnalloc(r->pool, NGX_HTTP_GATEWAY_UUID_LEN);
+    if (uuid == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    message->message_id.data = uuid;
+    message->message_id.len = NGX_HTTP_GATEWAY_UUID_LEN;
+
+    rc = ngx_http_gateway_message_key(r, &parts[2]);
+
+    if (rc == NGX_ABORT) {
+        return ngx_http_gateway_refuse(r, WIRE_ERROR_INVALID, &detail);
+    }
+
+    if (rc == NGX_DECLINED) {
+        return ngx_http_gateway_uuid7(uuid) == NGX_OK
+               ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_str_set(&name, "sub");
+
+    if (ngx_http_gateway_jwt_claim(r, &name, &parts[0]) != NGX_OK) {
+        ngx_str_set(&parts[0], "");
+    }
+
+    parts[1] = ctx->route->method;
+
+    if (ngx_http_gateway_uuid_of(parts, 3, uuid) != NGX_OK
+        || ngx_http_gateway_message_put(message->headers, WIRE_HEADER_KEYED,
+                                        &one)
+           != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * NGX_OK; NGX_DECLINED: none, or a method that needs none; NGX_ABORT: one that
+ * cannot be used.  The draft of the header field has it in quotes.
+ */
+
+static ngx_int_t
+ngx_http_gateway_message_key(ngx_http_request_t *r, ngx_str_t *key)
+{
+    size_t     i;
+    ngx_int_t  rc;
+
+    if (r != r->main || (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+        return NGX_DECLINED;
+    }
+
+    rc = ngx_http_gateway_header_in(r, "idempotency-key", key);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (key->len >= 2 && key->data[0] == '"' && key->data[key->len - 1] == '"')
+    {
+        key->data++;
+        key->len -= 2;
+    }
+
+    if (key->len == 0 || key->len > NGX_HTTP_GATEWAY_SHORT_MAX) {
+        return NGX_ABORT;
+    }
+
+    for (i = 0; i < key->len; i++) {
+        if (key->data[i] < 0x20 || key->data[i] > 0x7e) {
+            return NGX_ABORT;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_gateway_message_put(ngx_array_t *headers, char *name,
+    ngx_str_t *value)
+{
+    ngx_amqp_header_t  *h;
+
+    h = ngx_array_push(headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->name.data = (u_char *) name;
+    h->name.len = ngx_strlen(name);
+    h->type = ngx_amqp_header_str;
+    h->value = *value;
+    h->number = 0;
+
+    return NGX_OK;
+}

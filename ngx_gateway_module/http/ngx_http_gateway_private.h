@@ -1,0 +1,284 @@
+/*
+ * Copyright (C) the Warren authors
+ *
+ * What the gateway's core, its routes and its metrics share and no other
+ * module of the gateway needs: configuration, counters of routes, a call's
+ * parts.
+ */
+
+#ifndef _NGX_HTTP_GATEWAY_PRIVATE_H_INCLUDED_
+#define _NGX_HTTP_GATEWAY_PRIVATE_H_INCLUDED_
+
+
+#include "ngx_http_gateway.h"
+
+
+/* a broker's name is a label of metrics and lies in shared memory */
+#define NGX_HTTP_GATEWAY_NAME_MAX        63
+
+/* a connection state's name in shared memory; longer ones are cut */
+#define NGX_HTTP_GATEWAY_STATE_MAX       24
+
+/* steps of the latency histogram, without the last one, "+Inf" */
+#define NGX_HTTP_GATEWAY_BUCKETS         14
+
+/* replies are counted by their status: 2xx, 3xx, 4xx, 5xx */
+#define NGX_HTTP_GATEWAY_CLASSES         4
+
+
+/* counters of a route, found by its name: they outlive a configuration */
+
+typedef struct {
+    ngx_queue_t                  queue;
+    ngx_atomic_t                 replies[NGX_HTTP_GATEWAY_CLASSES];
+    ngx_atomic_t                 outcomes[WIRE_ERROR_COUNT];
+    ngx_atomic_t                 client_gone;
+    ngx_atomic_t                 buckets[NGX_HTTP_GATEWAY_BUCKETS + 1];
+    ngx_atomic_t                 duration_usec;
+    size_t                       len;
+    u_char                       name[1];
+} ngx_http_gateway_route_stats_t;
+
+
+/*
+ * What a worker process tells the others about one of its connections.  The
+ * entry of a process that is gone is taken by the next one.
+ */
+
+typedef struct {
+    ngx_queue_t                  queue;
+    ngx_atomic_t                 pid;         /* 0: free */
+    ngx_atomic_t                 generation;  /* of the configuration */
+    ngx_atomic_t                 worker;
+    ngx_atomic_t                 inflight;
+    ngx_atomic_t                 is_ready;
+    ngx_atomic_t                 is_blocked;
+    u_char                       broker[NGX_HTTP_GATEWAY_NAME_MAX + 1];
+    u_char                       state[NGX_HTTP_GATEWAY_STATE_MAX];
+} ngx_http_gateway_peer_t;
+
+
+/* a broker block, and what a worker process has of it */
+
+typedef struct {
+    ngx_amqp_broker_t            broker;      /* the first member */
+
+    /* of the process; NULL until init_process and in processes without it */
+    ngx_amqp_connection_t       *connection;
+    ngx_http_gateway_peer_t     *peer;
+    ngx_msec_t                   started;
+    ngx_uint_t                   waiting;     /* requests, see _call.c */
+    unsigned                     was_ready:1;
+} ngx_http_gateway_link_t;
+
+
+/* routes to one method of a service */
+
+typedef struct {
+    ngx_uint_t                   methods;     /* NGX_HTTP_GET, ... */
+    ngx_str_t                    service;
+    ngx_str_t                    method;
+    ngx_str_t                    name;        /* of the counters */
+    ngx_http_gateway_route_stats_t  *stats;
+
+    /* where it stands, for errors found when all is read */
+    ngx_str_t                    file;
+    ngx_uint_t                   line;
+} ngx_http_gateway_route_t;
+
+
+typedef struct {
+    ngx_str_t                    name;        /* of the header: x-arg-... */
+
+    /* of a variable that may be absent; NGX_ERROR: value is used */
+    ngx_int_t                    index;
+    ngx_http_complex_value_t    *value;
+    unsigned                     is_encoded:1;
+} ngx_http_gateway_arg_t;
+
+
+typedef struct {
+    ngx_array_t                  links;       /* of ngx_http_gateway_link_t * */
+    ngx_array_t                  routes;      /* of ngx_http_gateway_route_t * */
+    ngx_shm_zone_t              *zone;        /* NULL: no gateway_zone */
+    ngx_http_gateway_stats_t    *stats;
+    ngx_atomic_uint_t            generation;
+    ngx_uint_t                   nworkers;
+    ngx_event_t                 *report;      /* of the process */
+} ngx_http_gateway_main_conf_t;
+
+
+typedef struct {
+    ngx_array_t                 *routes;      /* of ngx_http_gateway_route_t */
+    ngx_array_t                 *args;        /* of ngx_http_gateway_arg_t */
+    ngx_str_t                    use;
+    ngx_http_gateway_link_t     *link;
+    ngx_str_t                    allow;       /* "GET, HEAD" */
+    ngx_msec_t                   timeout;
+    size_t                       max_body;
+    size_t                       max_reply;
+} ngx_http_gateway_loc_conf_t;
+
+
+/* a request's life as a call; in the request's pool */
+
+typedef struct {
+    ngx_amqp_call_t              call;        /* the first member */
+    ngx_http_request_t          *request;
+    const ngx_http_gateway_loc_conf_t  *conf;
+    const ngx_http_gateway_route_t     *route;
+    ngx_http_gateway_stats_t    *stats;
+    ngx_event_t                  timer;
+    ngx_msec_t                   deadline;    /* of ngx_current_msec */
+    uint64_t                     started_usec;
+
+    /* counted in flight: neither ended nor torn down */
+    unsigned                     is_running:1;
+
+    /* waits for the first connection of a young process */
+    unsigned                     is_waiting:1;
+} ngx_http_gateway_call_t;
+
+
+/* what the client is told of a reply, copied out of the connection's memory */
+
+typedef struct {
+    ngx_uint_t                   status;
+    ngx_str_t                    content_type;
+    ngx_str_t                    body;
+    ngx_array_t                  headers;     /* of ngx_keyval_t */
+} ngx_http_gateway_reply_t;
+
+
+/* ngx_http_gateway_broker.c */
+
+/* The setter of "gateway_broker NAME { ... }". */
+char *ngx_http_gateway_broker_block(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* The broker of that name, or NULL; an empty name finds the only one. */
+ngx_http_gateway_link_t *ngx_http_gateway_link(
+    ngx_http_gateway_main_conf_t *gmcf, ngx_str_t *name);
+
+
+/* ngx_http_gateway_stats.c */
+
+/* The setter of "gateway_zone NAME:SIZE". */
+char *ngx_http_gateway_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* Counters in private memory, for want of a zone.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_http_gateway_stats_init(ngx_conf_t *cf,
+    ngx_http_gateway_main_conf_t *gmcf);
+
+/*
+ * Takes an entry for a connection of this process; never NULL: without a zone,
+ * or when it is full, the entry is private to the process.  NULL only if
+ * memory is short.
+ */
+ngx_http_gateway_peer_t *ngx_http_gateway_peer_acquire(ngx_cycle_t *cycle,
+    ngx_http_gateway_main_conf_t *gmcf, ngx_str_t *broker);
+
+/* Gives it back when the process leaves. */
+void ngx_http_gateway_peer_release(ngx_http_gateway_peer_t *peer);
+
+/* Writes down how the connection is. */
+void ngx_http_gateway_peer_report(ngx_http_gateway_link_t *link);
+
+/*
+ * Copies of the entries of all live processes, those of other configurations
+ * too.  NGX_OK or NGX_ERROR (memory).
+ */
+ngx_int_t ngx_http_gateway_peers(ngx_http_gateway_main_conf_t *gmcf,
+    ngx_pool_t *pool, ngx_array_t *peers_r);
+
+/* Adds a request's duration to the histogram of its route. */
+void ngx_http_gateway_stats_duration(ngx_http_gateway_route_stats_t *stats,
+    uint64_t usec);
+
+/* The upper bound of a histogram's step in microseconds. */
+uint64_t ngx_http_gateway_stats_bucket(ngx_uint_t n);
+
+
+/* ngx_http_gateway_header.c */
+
+/*
+ * The request's header of that name, in lower case.  NGX_OK, or NGX_DECLINED
+ * if there is none, or NGX_ABORT if there are several.
+ */
+ngx_int_t ngx_http_gateway_header_in(ngx_http_request_t *r, char *name,
+    ngx_str_t *value);
+
+/*
+ * Adds a header to the answer, or sets *h_r too unless it is NULL.  name and
+ * value are kept, not copied.  NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_http_gateway_header_out(ngx_http_request_t *r, char *name,
+    ngx_str_t *value, ngx_table_elt_t **h_r);
+
+
+/* ngx_http_gateway_id.c */
+
+#define NGX_HTTP_GATEWAY_UUID_LEN        36
+
+/* A new UUID of version 7 as text.  NGX_OK, or NGX_ERROR: no randomness. */
+ngx_int_t ngx_http_gateway_uuid7(u_char *uuid_r);
+
+/*
+ * The UUID (version 8) that is made of a SHA-256 of the parts; each is
+ * preceded by its length, so that no two lists are alike.  NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_http_gateway_uuid_of(ngx_str_t *parts, ngx_uint_t n,
+    u_char *uuid_r);
+
+/* n random bytes, at most 32, as 2n hex digits, not all zero. */
+ngx_int_t ngx_http_gateway_random_hex(u_char *hex_r, size_t n);
+
+
+/* ngx_http_gateway_message.c */
+
+/*
+ * Makes the message of a call from its request; what it points to lies in the
+ * request's pool.
+ *
+ *     NGX_OK
+ *     400, 415      the request cannot be passed on, and was told why
+ *     500           memory
+ */
+ngx_int_t ngx_http_gateway_message(ngx_http_gateway_call_t *ctx,
+    ngx_amqp_message_t *message);
+
+
+/* ngx_http_gateway_reply.c */
+
+/*
+ * Checks and copies a reply.  NGX_OK; NGX_DECLINED if it cannot be passed on
+ * (*reason_r says why, in static text); NGX_ERROR if memory is short.
+ */
+ngx_int_t ngx_http_gateway_reply_read(ngx_http_gateway_call_t *ctx,
+    ngx_amqp_reply_t *from, ngx_http_gateway_reply_t *reply_r,
+    char **reason_r);
+
+/* Sends it; returns what to finalize the request with. */
+ngx_int_t ngx_http_gateway_reply_send(ngx_http_request_t *r,
+    ngx_http_gateway_reply_t *reply);
+
+
+/* ngx_http_gateway_call.c */
+
+/*
+ * Begins the call of a request whose route was found: reads the body, then
+ * sends it.  Returns what a content handler returns.
+ */
+ngx_int_t ngx_http_gateway_call(ngx_http_request_t *r,
+    const ngx_http_gateway_loc_conf_t *conf,
+    const ngx_http_gateway_route_t *route);
+
+
+/* ngx_http_gateway_trace.c */
+
+/* The request id if one was made already.  NGX_OK or NGX_DECLINED. */
+ngx_int_t ngx_http_gateway_request_id_known(ngx_http_request_t *r,
+    ngx_str_t *id);
+
+
+#endif /* _NGX_HTTP_GATEWAY_PRIVATE_H_INCLUDED_ */
