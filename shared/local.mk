@@ -66,6 +66,14 @@ libwarren_la_CPPFLAGS = $(AM_CPPFLAGS) \
 libwarren_la_LIBADD = $(RABBITMQ_LIBS) $(PQ_LIBS) $(CJSON_LIBS) \
 	$(CRYPTO_LIBS) $(MICROHTTPD_LIBS) -lpthread -lm
 
-# nothing is visible but what the headers declare
+# nothing is visible but what the installed headers declare
 libwarren_la_LDFLAGS = $(HARDEN_LDFLAGS) -version-info 0:0:0 \
-	-export-symbols-regex '^wr_'
+	-export-symbols shared/libwarren.sym
+
+EXTRA_libwarren_la_DEPENDENCIES = shared/libwarren.sym
+CLEANFILES += shared/libwarren.sym
+
+shared/libwarren.sym: $(warreninclude_HEADERS)
+	$(AM_V_GEN)$(MKDIR_P) shared && for header in $^; do \
+	    $(SED) -n 's/.*\b\(wr_[a-z0-9_]*\) *(.*/\1/p' $$header; \
+	done | sort -u > $@.new && mv $@.new $@
