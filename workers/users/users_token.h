@@ -1,0 +1,43 @@
+/*
+ * Copyright (C) the Warren authors
+ *
+ * Access tokens: JWT (RFC 7519), signed ES256.
+ */
+
+#ifndef USERS_TOKEN_H
+#define USERS_TOKEN_H
+
+
+#include <stdint.h>
+
+
+struct users_token;
+struct wr_arena;
+
+
+/* A key's file that is larger is none. */
+#define USERS_TOKEN_KEY_MAX  16384
+
+/* what a person who logged in may do */
+#define USERS_TOKEN_SCOPE    "orders:read orders:write users:read"
+
+
+/*
+ * Reads the key and signs with it once, so that a key that does not do keeps
+ * the worker from starting.  kid, issuer and audience are kept.  Returns NULL
+ * and the reason.
+ */
+struct users_token *users_token_new(const char *key_file, const char *kid,
+    const char *issuer, const char *audience, int64_t ttl_sec,
+    const char **error_r);
+void users_token_free(struct users_token **token);
+
+/* A token for a subject; NULL if it could not be signed. */
+const char *users_token_sign(const struct users_token *token,
+    struct wr_arena *arena, const char *sub);
+
+/* How long one is good. */
+int64_t users_token_ttl_sec(const struct users_token *token);
+
+
+#endif /* USERS_TOKEN_H */
