@@ -1,0 +1,212 @@
+package Warren::JWT;
+
+# Copyright (C) the Warren authors
+#
+# Keys and tokens, good ones and others, made with openssl and core modules
+# alone: none of it shares code with what is tested.
+#
+#     my $key = Warren::JWT->ec(kid => 'one');
+#     spew("$dir/jwks.json", Warren::JWT::jwks($key));
+#     my $token = $key->token({ sub => 'anna' });
+#
+# token() fills in exp (an hour from now) unless the claims have one; an exp
+# of undef leaves it out.  token_of() signs texts as they are.
+
+use strict;
+use warnings;
+
+use Digest::SHA qw(hmac_sha256);
+use JSON::PP ();
+use MIME::Base64 qw(encode_base64url decode_base64url);
+
+use Warren::Test qw(spew slurp tempdir run_command);
+
+
+my $json = JSON::PP->new()->utf8()->canonical();
+my $count = 0;
+
+
+# kid; bits (2048).
+sub rsa {
+    my ($class, %option) = @_;
+
+    my $bits = $option{bits} // 2048;
+
+    return $class->generate('RSA', 'RS256', ['-algorithm', 'RSA', '-pkeyopt',
+                                             "rsa_keygen_bits:$bits"], %option);
+}
+
+
+# kid; curve (P-256).
+sub ec {
+    my ($class, %option) = @_;
+
+    my $curve = $option{curve} // 'P-256';
+
+    return $class->generate('EC', 'ES256', ['-algorithm', 'EC', '-pkeyopt',
+                                            "ec_paramgen_curve:$curve"],
+                            %option);
+}
+
+
+# kid; bytes (32 bytes).
+sub secret {
+    my ($class, %option) = @_;
+
+    return bless {
+        kty => 'oct', alg => 'HS256', bytes => 'the secret of thirty-two bytes..',
+        %option
+    }, $class;
+}
+
+
+sub generate {
+    my ($class, $kty, $alg, $arguments, %option) = @_;
+
+    my $path = tempdir() . '/key-' . ++$count;
+
+    openssl('genpkey', @$arguments, '-out', "$path.pem");
+    openssl('pkey', '-in', "$path.pem", '-pubout', '-out', "$path.pub");
+    openssl('pkey', '-in', "$path.pem", '-pubout', '-outform', 'DER', '-out',
+            "$path.der");
+
+    return bless { kty => $kty, alg => $alg, path => $path, %option }, $class;
+}
+
+
+sub openssl {
+    my ($status, $output) = run_command(['openssl', @_]);
+    die "openssl @_: $output\n" if $status != 0;
+
+    return $output;
+}
+
+
+sub kid { return $_[0]{kid} }
+sub public_pem { return slurp("$_[0]{path}.pub") }
+sub private_pem { return slurp("$_[0]{path}.pem") }
+
+
+# The public part as a JWK; further members replace, undef removes.
+sub jwk {
+    my ($self, %other) = @_;
+
+    my %jwk = (kty => $self->{kty}, $self->numbers(), use => 'sig');
+    $jwk{kid} = $self->{kid} if defined $self->{kid};
+    %jwk = (%jwk, %other);
+    delete $jwk{$_} for grep { !defined $jwk{$_} } keys %jwk;
+
+    return \%jwk;
+}
+
+
+sub numbers {
+    my ($self) = @_;
+
+    return (k => encode_base64url($self->{bytes})) if $self->{kty} eq 'oct';
+
+    my $der = slurp("$self->{path}.der");
+
+    if ($self->{kty} eq 'EC') {
+        my $size = { 'P-256' => 32, 'P-384' => 48 }->{
+            $self->{curve} // 'P-256'};
+
+        return (
+            crv => $self->{curve} // 'P-256',
+            x => encode_base64url(substr $der, -2 * $size, $size),
+            y => encode_base64url(substr $der, -$size)
+        );
+    }
+
+    # the exponent is 65537 and stands last; the modulus before it
+    my ($modulus) = openssl('rsa', '-pubin', '-in', "$self->{path}.pub",
+                            '-modulus', '-noout') =~ /=([0-9A-F]+)/;
+
+    return (n => encode_base64url(pack 'H*', $modulus), e => 'AQAB');
+}
+
+
+# The text of a JWK Set of keys or of JWKs.
+sub jwks {
+    return $json->encode({
+        keys => [map { ref $_ eq 'HASH' ? $_ : $_->jwk() } @_]
+    });
+}
+
+
+# Claims and, if wanted, other members of the header (undef removes).
+sub token {
+    my ($self, $claims, %header) = @_;
+
+    my %claims = (exp => time() + 3600, %$claims);
+    delete $claims{exp} if !defined $claims{exp};
+
+    my %all = (alg => $self->{alg}, typ => 'JWT');
+    $all{kid} = $self->{kid} if defined $self->{kid};
+    %all = (%all, %header);
+    delete $all{$_} for grep { !defined $all{$_} } keys %all;
+
+    return $self->token_of($json->encode(\%all), $json->encode(\%claims));
+}
+
+
+# Header and claims are texts.
+sub token_of {
+    my ($self, $header, $claims) = @_;
+
+    my $content = encode_base64url($header) . '.' . encode_base64url($claims);
+
+    return $content . '.' . encode_base64url($self->signature($content));
+}
+
+
+# The signature of a JWS as bytes.
+sub signature {
+    my ($self, $content) = @_;
+
+    return hmac_sha256($content, $self->{bytes}) if $self->{kty} eq 'oct';
+
+    my $der = $self->signature_der($content);
+
+    return $self->{kty} eq 'EC' ? raw_of_der($der) : $der;
+}
+
+
+# The signature as openssl makes it.
+sub signature_der {
+    my ($self, $content) = @_;
+
+    my $path = tempdir() . '/signed-' . ++$count;
+
+    spew($path, $content);
+    openssl('dgst', '-sha256', '-sign', "$self->{path}.pem", '-out',
+            "$path.sig", $path);
+
+    my $signature = slurp("$path.sig");
+    unlink $path, "$path.sig";
+
+    return $signature;
+}
+
+
+# SEQUENCE of two INTEGERs to r and s of 32 bytes each.
+sub raw_of_der {
+    my ($der) = @_;
+
+    my ($r, $s) = unpack 'x2 x C/a x C/a', $der;
+
+    return join '', map {
+        my $number = $_;
+        $number =~ s/\A\0+//;
+        ("\0" x (32 - length $number)) . $number
+    } $r, $s;
+}
+
+
+# Header names and values for a request with that token.
+sub bearer {
+    return (authorization => "Bearer $_[-1]");
+}
+
+
+1;
