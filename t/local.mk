@@ -12,6 +12,10 @@ UNIT_TESTS = \
 
 check_PROGRAMS += $(UNIT_TESTS)
 
+# workers that only tests run
+check_PROGRAMS += \
+	t/30-worker/stub_worker
+
 
 # make check is what needs no server: lint and unit tests
 
