@@ -176,16 +176,14 @@ my %kinds = (
 
 # codec: frames
 
-sub frame
-{
+sub frame {
     my ($type, $channel, $payload) = @_;
 
     return pack('CnN', $type, $channel, length $payload) . $payload . "\xCE";
 }
 
 
-sub take_frame
-{
+sub take_frame {
     my ($buffer) = @_;
 
     return undef if length $$buffer < 7;
@@ -206,8 +204,7 @@ sub take_frame
 
 # codec: methods
 
-sub method_number
-{
+sub method_number {
     my ($name) = @_;
 
     my $method = $methods{$name} or die "no such method: $name\n";
@@ -216,8 +213,7 @@ sub method_number
 }
 
 
-sub encode_method
-{
+sub encode_method {
     my ($name, %args) = @_;
 
     my ($class, $id, @fields) = @{ $methods{$name}
@@ -252,8 +248,7 @@ sub encode_method
 }
 
 
-sub decode_method
-{
+sub decode_method {
     my ($payload) = @_;
 
     my ($class, $id) = unpack('nn', $payload);
@@ -283,8 +278,7 @@ sub decode_method
 }
 
 
-sub encode_field
-{
+sub encode_field {
     my ($type, $value) = @_;
 
     return pack($integers{$type}[0], $value // 0) if $integers{$type};
@@ -295,8 +289,7 @@ sub encode_field
 }
 
 
-sub decode_field
-{
+sub decode_field {
     my ($type, $bytes, $pos) = @_;
 
     if ($integers{$type}) {
@@ -322,16 +315,14 @@ sub decode_field
 
 # codec: tables
 
-sub typed
-{
+sub typed {
     my ($kind, $value) = @_;
 
     return bless { kind => $kind, value => $value }, 'Warren::AMQP::Typed';
 }
 
 
-sub encode_table
-{
+sub encode_table {
     my ($table) = @_;
 
     return pack('N/a*', join '', map {
@@ -340,8 +331,7 @@ sub encode_table
 }
 
 
-sub encode_value
-{
+sub encode_value {
     my ($value) = @_;
 
     return 'V' if !defined $value;
@@ -373,8 +363,7 @@ sub encode_value
 }
 
 
-sub decode_table
-{
+sub decode_table {
     my ($bytes, $pos) = @_;
 
     my $end = $$pos + 4 + unpack('N', substr($bytes, $$pos, 4));
@@ -392,8 +381,7 @@ sub decode_table
 }
 
 
-sub decode_value
-{
+sub decode_value {
     my ($bytes, $pos) = @_;
 
     my $kind = substr($bytes, $$pos++, 1);
@@ -433,8 +421,7 @@ sub decode_value
 
 # codec: contents
 
-sub encode_header
-{
+sub encode_header {
     my ($size, %props) = @_;
 
     my ($flags, $out) = (0, '');
@@ -455,8 +442,7 @@ sub encode_header
 }
 
 
-sub decode_header
-{
+sub decode_header {
     my ($payload) = @_;
 
     my (undef, undef, $size, $flags) = unpack('nnQ>n', $payload);
@@ -474,8 +460,7 @@ sub decode_header
 }
 
 
-sub encode_content
-{
+sub encode_content {
     my ($channel, $frame_max, $body, %props) = @_;
 
     my $out = frame(FRAME_HEADER, $channel,
@@ -492,8 +477,7 @@ sub encode_content
 
 # client
 
-sub connect
-{
+sub connect {
     my ($class, %args) = @_;
 
     if (defined $args{url}) {
@@ -571,8 +555,7 @@ sub connect
 }
 
 
-sub open_channel
-{
+sub open_channel {
     my ($self) = @_;
 
     $self->send('channel.open');
@@ -583,8 +566,7 @@ sub open_channel
 }
 
 
-sub write
-{
+sub write {
     my ($self, $bytes) = @_;
 
     local $SIG{PIPE} = 'IGNORE';
@@ -599,24 +581,21 @@ sub write
 }
 
 
-sub send_on
-{
+sub send_on {
     my ($self, $channel, $name, %args) = @_;
 
     $self->write(frame(FRAME_METHOD, $channel, encode_method($name, %args)));
 }
 
 
-sub send
-{
+sub send {
     my ($self, $name, %args) = @_;
 
     $self->send_on($self->{channel}, $name, %args);
 }
 
 
-sub read_frame
-{
+sub read_frame {
     my ($self, $deadline) = @_;
 
     for ( ;; ) {
@@ -641,8 +620,7 @@ sub read_frame
 # Reads one method with its content and keeps what is not an answer:
 # deliveries, returns, confirms.  Returns the method, or nothing in time.
 
-sub step
-{
+sub step {
     my ($self, $deadline) = @_;
 
     my $frame = $self->read_frame($deadline) or return undef;
@@ -683,8 +661,7 @@ sub step
 }
 
 
-sub read_content
-{
+sub read_content {
     my ($self, $method) = @_;
 
     my $deadline = time() + $self->{timeout};
@@ -702,8 +679,7 @@ sub read_content
 }
 
 
-sub wait_method
-{
+sub wait_method {
     my ($self, $name) = @_;
 
     my $deadline = time() + $self->{timeout};
@@ -716,8 +692,7 @@ sub wait_method
 }
 
 
-sub rpc
-{
+sub rpc {
     my ($self, $name, %args) = @_;
 
     $self->send($name, %args);
@@ -726,8 +701,7 @@ sub rpc
 }
 
 
-sub declare_exchange
-{
+sub declare_exchange {
     my ($self, $exchange, $type, %args) = @_;
 
     return $self->rpc('exchange.declare', exchange => $exchange,
@@ -735,16 +709,14 @@ sub declare_exchange
 }
 
 
-sub declare_queue
-{
+sub declare_queue {
     my ($self, $queue, %args) = @_;
 
     return $self->rpc('queue.declare', queue => $queue, %args)->{queue};
 }
 
 
-sub bind
-{
+sub bind {
     my ($self, $queue, $exchange, $key, %args) = @_;
 
     return $self->rpc('queue.bind', queue => $queue, exchange => $exchange,
@@ -752,8 +724,7 @@ sub bind
 }
 
 
-sub confirm_select
-{
+sub confirm_select {
     my ($self) = @_;
 
     $self->rpc('confirm.select');
@@ -761,8 +732,7 @@ sub confirm_select
 }
 
 
-sub publish
-{
+sub publish {
     my ($self, $exchange, $key, $body, %props) = @_;
 
     my $mandatory = delete $props{mandatory};
@@ -780,8 +750,7 @@ sub publish
 
 # Waits for the broker's word on the newest publish: 1 taken, 0 refused.
 
-sub wait_confirm
-{
+sub wait_confirm {
     my ($self) = @_;
 
     my $deadline = time() + $self->{timeout};
@@ -800,8 +769,7 @@ sub wait_confirm
 }
 
 
-sub consume
-{
+sub consume {
     my ($self, $queue, %args) = @_;
 
     my $tag = delete $args{consumer_tag} // 'test.' . $$ . '.'
@@ -812,8 +780,7 @@ sub consume
 }
 
 
-sub get
-{
+sub get {
     my ($self, $queue, %args) = @_;
 
     $self->send('basic.get', queue => $queue, %args);
@@ -826,8 +793,7 @@ sub get
 
 # The next delivery of any consumer, or undef after so many seconds.
 
-sub next_delivery
-{
+sub next_delivery {
     my ($self, $seconds) = @_;
 
     my $deadline = time() + ($seconds // $self->{timeout});
@@ -842,8 +808,7 @@ sub next_delivery
 
 # The next returned message, or undef after so many seconds.
 
-sub next_return
-{
+sub next_return {
     my ($self, $seconds) = @_;
 
     my $deadline = time() + ($seconds // $self->{timeout});
@@ -856,16 +821,14 @@ sub next_return
 }
 
 
-sub ack
-{
+sub ack {
     my ($self, $message, %args) = @_;
 
     $self->send('basic.ack', delivery_tag => $message->{delivery_tag}, %args);
 }
 
 
-sub nack
-{
+sub nack {
     my ($self, $message, %args) = @_;
 
     $self->send('basic.nack', delivery_tag => $message->{delivery_tag},
@@ -875,8 +838,7 @@ sub nack
 
 # Answers a call as a worker would: through "replies", as this client's user.
 
-sub reply
-{
+sub reply {
     my ($self, $call, $status, $body, %props) = @_;
 
     my $asked = $call->{properties};
@@ -895,8 +857,7 @@ sub reply
 
 # Declares what a service's calls need: exchanges rpc and replies, its queue.
 
-sub declare_service
-{
+sub declare_service {
     my ($self, $service, %arguments) = @_;
 
     $self->declare_exchange('rpc', 'direct');
@@ -915,8 +876,7 @@ sub declare_service
 # Answers calls until handler returns false or so many seconds have passed.
 # handler gets this client and the call, and answers with reply() if it likes.
 
-sub serve
-{
+sub serve {
     my ($self, $service, $handler, $seconds) = @_;
 
     my $deadline = time() + ($seconds // $self->{timeout});
@@ -931,8 +891,7 @@ sub serve
 }
 
 
-sub close
-{
+sub close {
     my ($self) = @_;
 
     my $socket = delete $self->{socket} or return;
