@@ -17,7 +17,8 @@ use Warren::Test qw(slurp source_dir);
 our @EXPORT_OK = qw(
     tree matching clean without_comments paragraphs
     layout functions braces head_comment
-    includes layers foreign_headers domain_words symbols undocumented_functions directives settings
+    includes layers foreign_headers domain_words symbols
+    undocumented_functions directives settings
     unfinished outside folders_without_readme
 );
 
@@ -268,7 +269,8 @@ sub head_comment {
     my ($path, $text) = @_;
 
     my $sign = $path =~ /\.(?:c|h|def)\z/ ? qr{ ?\*}
-             : $path =~ /\.sql\z/ ? qr{--} : $path =~ /\.ac\z/ ? qr{dnl} : qr{#};
+             : $path =~ /\.sql\z/ ? qr{--} : $path =~ /\.ac\z/ ? qr{dnl}
+             : qr{#};
 
     my $head = substr $text, 0, 1500;
     return if $head =~ m{

@@ -264,6 +264,9 @@ sub spawn {
         open STDOUT, '>>', $log or _exit(127);
         open STDERR, '>&', \*STDOUT or _exit(127);
 
+        # a lock that our caller has open must not live as long as a server
+        POSIX::close($_) for 3 .. 255;
+
         delete @ENV{qw(TEST_ACTIVE TEST_VERBOSE HARNESS_ACTIVE PERL5LIB)};
         $ENV{WARREN_TEST_ID} = $ID if !$option{detached};
 
