@@ -59,7 +59,7 @@ static void line_write_text(struct line *line, enum wr_log_level level,
     const struct wr_log *log, const char *message);
 static void fields_put(struct line *line, const struct wr_log *log);
 static bool field_is_hidden(const struct wr_log *const *chain, int depth,
-    const char *name);
+    int field);
 static void field_put(struct line *line, const char *name, const char *value);
 static void put(struct line *line, const char *text);
 static void put_bytes(struct line *line, const char *text, size_t len);
@@ -75,6 +75,12 @@ static const struct level_name  levels[] = {
     { "warn", "warn " },
     { "info", "info " },
     { "debug", "debug" }
+};
+
+
+static const char *const  own_fields[] = {
+    "@timestamp", "log.level", "message", "ecs.version", "process.pid",
+    "service.name"
 };
 
 
@@ -281,7 +287,7 @@ fields_put(struct line *line, const struct wr_log *log)
             value = chain[depth]->fields[i].value;
 
             if (name == NULL || value == NULL
-                || field_is_hidden(chain, depth, name))
+                || field_is_hidden(chain, depth, i))
             {
                 continue;
             }
@@ -292,15 +298,25 @@ fields_put(struct line *line, const struct wr_log *log)
 }
 
 
+/* By one of that name in a nearer context, a later one of its own, or what
+   every line has. */
 static bool
-field_is_hidden(const struct wr_log *const *chain, int depth,
-    const char *name)
+field_is_hidden(const struct wr_log *const *chain, int depth, int field)
 {
     int          i, j;
-    const char  *other;
+    size_t       n;
+    const char  *name, *other;
 
-    for (i = 0; i < depth; i++) {
-        for (j = 0; j < WR_LOG_FIELDS; j++) {
+    name = chain[depth]->fields[field].name;
+
+    for (n = 0; n < sizeof(own_fields) / sizeof(own_fields[0]); n++) {
+        if (strcmp(own_fields[n], name) == 0) {
+            return true;
+        }
+    }
+
+    for (i = 0; i <= depth; i++) {
+        for (j = (i == depth) ? field + 1 : 0; j < WR_LOG_FIELDS; j++) {
             other = chain[i]->fields[j].name;
 
             if (other != NULL && chain[i]->fields[j].value != NULL

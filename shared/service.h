@@ -50,7 +50,10 @@ struct wr_handler {
 
 struct wr_service {
     const char               *name;         /* letters, digits, "-", "_" */
-    const char               *schema_min;   /* sqitch change that must be there */
+
+    /* the sqitch change that must be there */
+    const char               *schema_min;
+
     const struct wr_handler  *handlers;
 
     /* first words of the events it announces: { "order", NULL }; may be NULL */

@@ -14,7 +14,7 @@
 #include "wire.h"
 
 
-#define BATCH_MAX     1024
+#define BATCH_MAX     1000
 #define PREFETCH_MAX  65535     /* the broker counts in 16 bits */
 
 

@@ -75,6 +75,7 @@ void wr_stats_free(struct wr_stats **stats);
    that they count nothing. */
 void wr_stats_attach(struct wr_stats *stats, int lane);
 
+/* Counts n more. */
 void wr_stats_add(enum wr_stat counter, uint64_t n);
 
 /* A message is done with: time between its timestamp and its take, and between
@@ -82,13 +83,17 @@ void wr_stats_add(enum wr_stat counter, uint64_t n);
 void wr_stats_handled(const struct wr_handler *handler,
     enum wr_outcome outcome, int64_t wait_us, int64_t handling_us);
 
-/* A batch was committed: how many, and how long the commit took. */
+/* A batch was committed: how many, and how long the commit took.  Counts
+   "batches" too. */
 void wr_stats_committed(int messages, int64_t commit_us);
 
 /* Outbox rows that wait for this lane's confirms. */
 void wr_stats_outbox_depth(int64_t rows);
 
+/* What this lane is doing now. */
 void wr_stats_state(enum wr_lane_state state);
+
+/* What a lane is doing, and its name: "ready". */
 enum wr_lane_state wr_stats_lane_state(const struct wr_stats *stats, int lane);
 const char *wr_lane_state_name(enum wr_lane_state state);
 

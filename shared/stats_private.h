@@ -63,9 +63,11 @@ struct wr_stats {
 };
 
 
+/* The largest value of each bucket but the last. */
 extern const int64_t  wr_stats_duration_bounds_us[WR_STATS_BUCKETS - 1];
 extern const int64_t  wr_stats_batch_bounds[WR_STATS_BUCKETS - 1];
 
+/* The part of the shared memory that is one lane's. */
 struct wr_stats_slot *wr_stats_slot(const struct wr_stats *stats, int lane);
 
 /* A lane has died: it holds no outbox rows, and has this state. */

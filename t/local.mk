@@ -8,7 +8,10 @@ UNIT_TESTS = \
 	t/10-unit/test_arena \
 	t/10-unit/test_clock \
 	t/10-unit/test_id \
-	t/10-unit/test_json
+	t/10-unit/test_json \
+	t/10-unit/test_log \
+	t/10-unit/test_settings \
+	t/10-unit/test_stats
 
 check_PROGRAMS += $(UNIT_TESTS)
 

@@ -34,7 +34,7 @@ subtest '/ready is 503 until every lane is ready' => sub {
     $answer = $http->get('/ready');
     ok($answer->{json}{ready}, 'ready when the gate is open');
     is_deeply($answer->{json}{lanes},
-              [{ lane => 0, state => 'ready' }, { lane => 1, state => 'ready' }],
+              [map { { lane => $_, state => 'ready' } } 0, 1],
               'with all its lanes');
 
     # one that died comes back and waits at the gate
@@ -68,7 +68,8 @@ subtest 'paths and methods' => sub {
        'nothing is cached');
     is($http->get('/live')->{json}{live}, 1, '/live says so in JSON');
 
-    my @open = map { Warren::HTTP->new(port => $http->{port})->open() } 1 .. 80;
+    my $port = $http->{port};
+    my @open = map { Warren::HTTP->new(port => $port)->open() } 1 .. 80;
     $_->send("GET /live HTTP/1.1\r\n") for @open[0 .. 40];
     undef @open;
     wait_for(sub { $http->get('/live')->{status} == 200 }, 10, 'an answer');
@@ -96,7 +97,8 @@ subtest 'metrics' => sub {
 
     like($open->{body}, qr/^warren_lanes\{service="stub",state="ready"\} 2$/m,
          'lanes are counted by state');
-    like($open->{body}, qr/^warren_messages_handled_total\{service="stub",kind="call",handler="nothing",outcome="done"\} 0$/m,
+    my $labels = 'service="stub",kind="call",handler="nothing",outcome="done"';
+    like($open->{body}, qr/^warren_messages_handled_total\{$labels\} 0$/m,
          'handlers and outcomes are labels');
 
     $stub->stop();
@@ -133,6 +135,7 @@ sub lint {
     my ($text, $is_openmetrics) = @_;
 
     my (%type, %help, %closed, %bucket, @bad);
+    my $quoted = qr/"(?:[^"\\]|\\.)*"/;
     my $family = '';
 
     for my $line (split /\n/, $text) {
@@ -149,7 +152,7 @@ sub lint {
         next if $line eq '# EOF';
 
         my ($name, $labels, $value) =
-            $line =~ /^([a-z_]+)\{((?:[a-z]+="(?:[^"\\]|\\.)*",?)+)\} (-?[\d.]+)$/
+            $line =~ /^([a-z_]+)\{((?:[a-z]+=$quoted,?)+)\} (-?[\d.]+)$/
             or push(@bad, "not a sample: $line"), next;
 
         my $type = $type{$family} // 'none';

@@ -32,7 +32,10 @@ sub run_is {
 
 subtest 'the command line' => sub {
     run_is(['--version'], 0,
-           qr/^warren-stub \S+\nrabbitmq-c 0\.\d+\.\d+, libpq \d+\.\d+, cJSON 1\.\d+\.\d+, libmicrohttpd 0\.\d+\.\d+$/,
+           qr/^warren-stub \S+\nrabbitmq-c 0\.[\d.]+, libpq \d+\.\d+, /,
+           '--version');
+    run_is(['--version'], 0,
+           qr/, cJSON 1\.\d+\.\d+, libmicrohttpd 0\.\d+\.\d+$/,
            '--version');
     run_is(['--help'], 0, qr/^usage: .*broker\.heartbeat\n.*default: 15s/s,
            '--help');
@@ -50,7 +53,8 @@ subtest 'the command line' => sub {
 
 subtest 'what is refused' => sub {
     run_is([@conf, '--check-config'], 0, qr/configuration is good/, 'good');
-    run_is(['--check-config'], 2, qr/broker\.url is required.*WARREN_BROKER_URL/,
+    run_is(['--check-config'], 2,
+           qr/broker\.url is required.*WARREN_BROKER_URL/,
            'a required key');
     run_is([@conf, '-o', 'lane=2', '--check-config'], 2,
            qr/-o: unknown key "lane", did you mean "lanes"\?/,
@@ -75,7 +79,8 @@ subtest 'what is refused' => sub {
          'so is a line that is none');
     like($output, qr/bad\.conf:8: lanes: stands twice, first at \S+:7/,
          'and a key that stands twice');
-    like($output, qr/bad\.conf:9: unknown key "log\.levle", did you mean "log\.level"\?/,
+    like($output,
+         qr/bad\.conf:9: unknown key "log\.levle", did you mean "log\.level"/,
          'and an unknown key');
 
     $stub->environment(WARREN_LANES => 'x');
@@ -83,7 +88,7 @@ subtest 'what is refused' => sub {
            qr/WARREN_LANES: lanes: "x" is not an integer/, 'a bad variable');
     $stub->environment(WARREN_LANES => undef, WARREN_BROKER_ULR => 'x');
     run_is([@conf, '--check-config'], 2,
-           qr/WARREN_BROKER_ULR: unknown variable, did you mean WARREN_BROKER_URL\?/,
+           qr/WARREN_BROKER_ULR: unknown .* you mean WARREN_BROKER_URL\?/,
            'a misspelt variable');
     $stub->environment(WARREN_BROKER_ULR => undef,
                        WARREN_GATEWAY_SERVICE_HOST => 'x');
@@ -97,7 +102,7 @@ subtest 'secrets' => sub {
     my @words = (@conf, '-o', "stub.secret=$file");
 
     run_is([@words, '--check-config'], 2,
-           qr/stub\.secret: "\Q$file\E" is open to everybody \(mode 0644\); mend it: chmod o-rwx '\Q$file\E'/,
+           qr/"\Q$file\E" is .* \(mode 0644\); .* chmod o-rwx '\Q$file\E'/,
            'a secret that everybody can read');
     chmod 0640, $file;
     run_is([@words, '--check-config'], 0, qr/good/, 'one for its group');
@@ -126,7 +131,8 @@ subtest 'which source wins' => sub {
     my ($status, $output) = $stub->run('-c', $file, '--dump-config',
                                        '-o', 'prefetch=4');
     is($status, 0, 'a dump is made');
-    like($output, qr/\(from: \Q$file\E:3\)\nlanes = 2\n/, 'a file over default');
+    like($output, qr/\(from: \Q$file\E:3\)\nlanes = 2\n/,
+         'a file over default');
     like($output, qr/\(from: WARREN_BATCH\)\nbatch = 3\n/,
          'the environment over a file');
     like($output, qr/\(from: -o\)\nprefetch = 4\n/,
