@@ -28,34 +28,75 @@ lib_LTLIBRARIES += libwarren.la
 libwarren_la_SOURCES = \
 	shared/admin.c \
 	shared/admin.h \
+	shared/announce.c \
 	shared/arena.c \
+	shared/ask.c \
+	shared/batch.c \
+	shared/batch.h \
+	shared/broker.c \
+	shared/broker.h \
+	shared/broker_dispatch.c \
+	shared/broker_message.c \
+	shared/broker_private.h \
+	shared/broker_publish.c \
 	shared/broker_version.c \
 	shared/clock.c \
 	shared/clock.h \
+	shared/db.c \
+	shared/db.h \
+	shared/db_check.c \
+	shared/db_pipeline.c \
+	shared/db_private.h \
+	shared/db_rows.c \
 	shared/db_version.c \
+	shared/dead_letter.c \
+	shared/dead_letter.h \
+	shared/decode.c \
+	shared/dispatch.c \
+	shared/dispatch.h \
+	shared/gather.c \
+	shared/gather.h \
 	shared/id.c \
+	shared/inbox.c \
+	shared/inbox.h \
 	shared/json.c \
 	shared/json_private.h \
 	shared/json_scan.c \
 	shared/json_writer.c \
+	shared/lane.c \
 	shared/lane.h \
+	shared/lane_private.h \
 	shared/log.c \
 	shared/log_private.h \
 	shared/memory.c \
 	shared/memory.h \
+	shared/outbox.c \
+	shared/outbox.h \
+	shared/pg_array.c \
+	shared/pg_array.h \
 	shared/pid_file.c \
 	shared/pid_file.h \
+	shared/reply.c \
+	shared/request.c \
+	shared/request_private.h \
+	shared/retry.c \
+	shared/retry.h \
 	shared/service.c \
 	shared/settings.c \
 	shared/settings_private.h \
 	shared/settings_runtime.c \
 	shared/settings_value.c \
+	shared/settle.c \
+	shared/settle.h \
 	shared/stats.c \
 	shared/stats.h \
 	shared/stats_private.h \
 	shared/stats_text.c \
 	shared/supervisor.c \
 	shared/supervisor.h \
+	shared/turn.c \
+	shared/turn.h \
+	shared/tx.c \
 	shared/utf8.h \
 	shared/version.h
 

@@ -1,0 +1,91 @@
+/*
+ * Copyright (C) the Warren authors
+ *
+ * What a handler announces: events and commands, kept with the message until
+ * its transaction stores them.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "lane_private.h"
+#include "request_private.h"
+#include "wire.h"
+
+
+static struct wr_announcement *add(struct wr_request *req);
+
+
+/* CloudEvents 1.0 in structured JSON */
+
+void
+wr_event(struct wr_request *req, const char *type, const char *subject,
+    int64_t version, const char *data, size_t len)
+{
+    char                     time[WR_CLOCK_TEXT_SIZE];
+    struct wr_json_writer   *w;
+    struct wr_announcement  *event;
+
+    event = add(req);
+    event->exchange = WIRE_EXCHANGE_EVENTS;
+    event->key = wr_arena_strdup(req->arena, type);
+    event->type = event->key;
+    event->content_type = WIRE_CONTENT_CLOUDEVENT;
+
+    wr_clock_text(wr_clock_wall_ms(), time);
+    w = wr_json_writer_new(req->arena);
+    wr_json_object_begin(w, NULL);
+    wr_json_put_text(w, "specversion", "1.0");
+    wr_json_put_text(w, "id", event->id);
+    wr_json_put_text(w, "source",
+                     wr_arena_printf(req->arena, WIRE_EVENT_SOURCE_PREFIX "%s",
+                                     req->lane->service->name));
+    wr_json_put_text(w, "type", type);
+    wr_json_put_text(w, "subject", subject);
+    wr_json_put_text(w, "time", time);
+    wr_json_put_text(w, "datacontenttype", WIRE_CONTENT_JSON);
+
+    if (version != 0) {
+        wr_json_put_int(w, "aggregateversion", version);
+    }
+
+    wr_json_put_raw(w, "data", data, len);
+    wr_json_object_end(w);
+    event->body = wr_json_writer_text(w, NULL);
+}
+
+
+void
+wr_command(struct wr_request *req, const char *service, const char *method,
+    const char *json, size_t len)
+{
+    struct wr_announcement  *command;
+
+    command = add(req);
+    command->exchange = WIRE_EXCHANGE_COMMANDS;
+    command->key = wr_arena_strdup(req->arena, service);
+    command->type = wr_arena_strdup(req->arena, method);
+    command->content_type = WIRE_CONTENT_JSON;
+    command->body = wr_arena_copy(req->arena, json, len);
+}
+
+
+static struct wr_announcement *
+add(struct wr_request *req)
+{
+    struct wr_announcement  *announcement;
+
+    if (++req->nannouncements > WR_ANNOUNCEMENTS_MAX) {
+        wr_log_error(&req->log, "more than %d announcements of one message",
+                     WR_ANNOUNCEMENTS_MAX);
+        abort();
+    }
+
+    announcement = wr_arena_alloc(req->arena, sizeof(struct wr_announcement));
+    wr_id_uuid7(announcement->id);
+    *req->last_announcement = announcement;
+    req->last_announcement = &announcement->next;
+
+    return announcement;
+}

@@ -1,0 +1,319 @@
+/*
+ * Copyright (C) the Warren authors
+ *
+ * From a delivered message to a request: who sent it, for whom, until when,
+ * and who handles it.
+ */
+
+#include <string.h>
+
+#include "clock.h"
+#include "lane_private.h"
+#include "wire.h"
+
+
+static void decode_home(struct wr_request *req);
+static void decode_log(struct wr_request *req);
+static void decode_deadline(struct wr_request *req);
+static void decode_identity(struct wr_request *req);
+static const struct wr_handler *find_handler(const struct wr_request *req);
+static void check(struct wr_request *req);
+static void check_call(struct wr_request *req);
+static void check_command(struct wr_request *req);
+static void check_event(struct wr_request *req);
+static void refuse_untrusted(struct wr_request *req, const char *reason);
+
+
+struct wr_request *
+wr_request_new(struct wr_lane *lane, struct wr_message *msg)
+{
+    struct wr_request  *req;
+
+    req = wr_arena_alloc(msg->arena, sizeof(struct wr_request));
+    req->lane = lane;
+    req->msg = msg;
+    req->arena = msg->arena;
+    req->errors.arena = msg->arena;
+    req->owner.arena = msg->arena;
+    req->tx.db = lane->db;
+    req->tx.owner = &req->owner;
+    req->last_announcement = &req->announcements;
+
+    if (msg->timestamp_sec != 0) {
+        req->wait_us = (wr_clock_wall_ms() - msg->timestamp_sec * 1000) * 1000;
+        req->wait_us = (req->wait_us > 0) ? req->wait_us : 0;
+    }
+
+    decode_home(req);
+    decode_log(req);
+    decode_deadline(req);
+    decode_identity(req);
+    check(req);
+
+    return req;
+}
+
+
+/* What came back from a rung says itself which queue it first came from. */
+
+static void
+decode_home(struct wr_request *req)
+{
+    const char         *home;
+    struct wr_message  *msg;
+
+    msg = req->msg;
+    home = NULL;
+
+    if (msg->queue == WR_QUEUE_AGAIN) {
+        home = wr_message_text(msg, WIRE_HEADER_HOME);
+        req->attempt = (int) wr_message_number(msg, WIRE_HEADER_ATTEMPT, 0);
+        req->attempt = (req->attempt < 0) ? 0 : req->attempt;
+
+    } else if (msg->queue == WR_QUEUE_PARK) {
+        home = msg->death_queue;
+    }
+
+    if (home == NULL || home[0] == '\0') {
+        home = wr_arena_printf(req->arena, "%s.%s", wr_queue_name(msg->queue),
+                               req->lane->service->name);
+    }
+
+    req->home = home;
+    req->kind = (msg->queue == WR_QUEUE_RPC) ? WR_CALL : WR_COMMAND;
+
+    if (strncmp(home, WIRE_QUEUE_EVENTS_PREFIX,
+                strlen(WIRE_QUEUE_EVENTS_PREFIX))
+        == 0)
+    {
+        req->kind = WR_EVENT;
+    }
+}
+
+
+static void
+decode_log(struct wr_request *req)
+{
+    size_t       n;
+    const char  *trace;
+
+    n = 0;
+    trace = wr_message_text(req->msg, WIRE_HEADER_TRACEPARENT);
+    req->log.parent = &req->lane->log;
+
+    if (trace != NULL && wire_traceparent_is_valid(trace, strlen(trace))) {
+        memcpy(req->trace_id, trace + 3, 32);
+        req->log.fields[n].name = "trace.id";
+        req->log.fields[n++].value = req->trace_id;
+    }
+
+    req->log.fields[n].name = "event.id";
+    req->log.fields[n++].value = req->msg->message_id;
+    req->log.fields[n].name = "event.action";
+    req->log.fields[n].value = req->msg->type;
+}
+
+
+/* min(x-deadline - now, expiration) */
+
+static void
+decode_deadline(struct wr_request *req)
+{
+    int64_t             wall_ms, left_ms;
+    struct wr_message  *msg;
+
+    msg = req->msg;
+    left_ms = INT64_MAX;
+
+    if (req->kind == WR_CALL) {
+        wall_ms = wr_message_number(msg, WIRE_HEADER_DEADLINE, INT64_MAX);
+
+        if (wall_ms != INT64_MAX) {
+            left_ms = wall_ms - wr_clock_wall_ms();
+        }
+
+        if (msg->expiration_ms >= 0 && msg->expiration_ms < left_ms) {
+            left_ms = msg->expiration_ms;
+        }
+    }
+
+    req->deadline_ms = INT64_MAX;
+
+    if (left_ms != INT64_MAX) {
+        req->deadline_ms = wr_clock_ms() + left_ms;
+    }
+}
+
+
+/*
+ * user_id is the broker's word.  What the service itself published again names
+ * its first sender; nobody else may.
+ */
+
+static void
+decode_identity(struct wr_request *req)
+{
+    struct wr_message  *msg;
+
+    msg = req->msg;
+    req->sender = msg->user_id;
+
+    if (msg->queue == WR_QUEUE_AGAIN) {
+        req->sender = "";
+
+        if (strcmp(msg->user_id, wr_broker_user(req->lane->broker)) == 0) {
+            req->sender = wr_message_text(msg, WIRE_HEADER_ORIGIN);
+            req->sender = (req->sender != NULL) ? req->sender : "";
+        }
+    }
+
+    if (wr_lane_trusts(req->lane, req->sender)) {
+        req->sub = wr_message_text(msg, WIRE_HEADER_SUB);
+        req->scope = wr_message_text(msg, WIRE_HEADER_SCOPE);
+
+    } else if (req->kind == WR_CALL) {
+        wr_stats_add(WR_STAT_messages_untrusted, 1);
+    }
+}
+
+
+static const struct wr_handler *
+find_handler(const struct wr_request *req)
+{
+    const struct wr_handler  *handler;
+
+    for (handler = req->lane->service->handlers; handler->type != NULL;
+         handler++)
+    {
+        if (handler->kind == req->kind
+            && strcmp(handler->type, req->msg->type) == 0)
+        {
+            return handler;
+        }
+    }
+
+    return NULL;
+}
+
+
+static void
+check(struct wr_request *req)
+{
+    struct wr_message  *msg;
+
+    msg = req->msg;
+    req->handler = find_handler(req);
+
+    if (msg->queue == WR_QUEUE_PARK) {
+        wr_request_decide(req, WR_BROKEN,
+                          wr_arena_printf(req->arena, "given up by the "
+                                          "broker: %s", msg->death_reason));
+
+    } else if (msg->is_oversize) {
+        wr_request_fail(req, WR_BROKEN, WIRE_ERROR_TOO_LARGE,
+                        "body too large");
+
+    } else if (req->kind == WR_CALL) {
+        check_call(req);
+
+    } else if (!wr_id_is_uuid(msg->message_id)) {
+        wr_request_decide(req, WR_BROKEN, "message id is no uuid");
+
+    } else if (req->kind == WR_COMMAND) {
+        check_command(req);
+
+    } else {
+        check_event(req);
+    }
+
+    if (!req->is_decided && req->handler == NULL) {
+        wr_request_decide(req, WR_BROKEN,
+                          wr_arena_printf(req->arena, "no handler for "
+                                          "\"%.100s\"", msg->type));
+    }
+}
+
+
+static void
+check_call(struct wr_request *req)
+{
+    if (req->handler == NULL) {
+        wr_request_decide(req, WR_BROKEN, "unknown method");
+        wr_reply_problem(req, WIRE_ERROR_NOT_FOUND,
+                         "the service has no such method", false);
+
+    } else if (!req->handler->read_only
+               && !wr_id_is_uuid(req->msg->message_id))
+    {
+        wr_request_decide(req, WR_BROKEN, "message id is no uuid");
+        wr_reply_problem(req, WIRE_ERROR_INVALID,
+                         "the message id must be a UUID", false);
+    }
+}
+
+
+static void
+check_command(struct wr_request *req)
+{
+    if (!wr_lane_trusts(req->lane, req->sender)
+        && !wr_lane_knows(req->lane, req->sender))
+    {
+        refuse_untrusted(req, "command of an unknown sender");
+    }
+}
+
+
+/* An event is a fact of the service that it names, in that service's word. */
+
+static void
+check_event(struct wr_request *req)
+{
+    size_t                 prefix;
+    const char            *error, *source, *id;
+    const struct wr_json  *event;
+
+    event = wr_json_parse(req->arena, req->msg->body, req->msg->body_len,
+                          &error);
+
+    if (event == NULL) {
+        wr_request_decide(req, WR_BROKEN,
+                          wr_arena_printf(req->arena, "event is not JSON: %s",
+                                          error));
+        return;
+    }
+
+    source = wr_json_text(event, "source", 1, 255, &req->errors);
+    id = wr_json_text(event, "id", 1, 255, &req->errors);
+    prefix = strlen(WIRE_EVENT_SOURCE_PREFIX);
+
+    if (!wr_json_has(event, "data") || req->errors.count != 0
+        || strcmp(id, req->msg->message_id) != 0)
+    {
+        wr_request_decide(req, WR_BROKEN,
+                          "event lacks id, source or data, or its id is not "
+                          "the message's");
+        return;
+    }
+
+    if (strncmp(source, WIRE_EVENT_SOURCE_PREFIX, prefix) != 0
+        || strcmp(source + prefix, req->sender) != 0)
+    {
+        refuse_untrusted(req, "event of another sender than its source");
+        return;
+    }
+
+    req->subject = wr_json_text(event, "subject", 0, 1024, NULL);
+    req->version = wr_json_int(event, "aggregateversion", INT64_MIN,
+                               INT64_MAX, NULL);
+    req->json = wr_json_object(event, "data", NULL);
+}
+
+
+static void
+refuse_untrusted(struct wr_request *req, const char *reason)
+{
+    wr_stats_add(WR_STAT_messages_untrusted, 1);
+    wr_request_decide(req, WR_BROKEN,
+                      wr_arena_printf(req->arena, "%s: \"%.100s\"", reason,
+                                      req->sender));
+}

@@ -1,0 +1,393 @@
+/*
+ * Copyright (C) the Warren authors
+ *
+ * The inbox.
+ */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "inbox.h"
+#include "json.h"
+#include "pg_array.h"
+#include "request_private.h"
+#include "stats.h"
+#include "tx.h"
+#include "wire.h"
+
+
+#define FINGERPRINT_SIZE  33
+
+
+static struct wr_request *find(struct wr_request **reqs, size_t n,
+    const char *id);
+static void recall(struct wr_request *req, struct wr_rows *rows, int row);
+static void recall_headers(struct wr_request *req, const char *text);
+static bool is_keyed(const struct wr_request *req);
+static void fingerprint(const struct wr_request *req,
+    char text_r[FINGERPRINT_SIZE]);
+static uint64_t hash(uint64_t h, const char *bytes, size_t len);
+static const char *headers_text(struct wr_request *req);
+
+
+/* A plain insert would wait for another lane's transaction, and overlapping
+   batches would deadlock: the lock is tried, never waited for. */
+
+static const char  take_sql[] =
+    "with k as materialized ("
+    "    select id, pg_try_advisory_xact_lock(hashtextextended(id::text, 42))"
+    "        as got"
+    "    from unnest($1::uuid[]) as id), "
+    "ins as ("
+    "    insert into inbox (message_id)"
+    "    select id from k where got"
+    "    on conflict do nothing"
+    "    returning message_id) "
+    "select k.id, got, ins.message_id is not null as fresh "
+    "from k left join ins on ins.message_id = k.id";
+
+static const char  recall_sql[] =
+    "select message_id, status, fingerprint, content_type, headers, body "
+    "from inbox "
+    "where message_id = any ($1::uuid[])";
+
+static const char  give_back_sql[] =
+    "delete from inbox where message_id = $1::uuid";
+
+static const char  store_sql[] =
+    "update inbox "
+    "set status = r.status, fingerprint = r.fingerprint,"
+    "    content_type = r.content_type, headers = r.headers, body = r.body "
+    "from unnest($1::uuid[], $2::smallint[], $3::text[], $4::text[],"
+    "    $5::text[], $6::text[])"
+    "    as r (id, status, fingerprint, content_type, headers, body) "
+    "where message_id = r.id";
+
+static const char  expire_sql[] =
+    "delete from inbox "
+    "where ctid = any (array("
+    "    select ctid from inbox"
+    "    where taken_at < now() - interval '14 days'"
+    "    limit 1000))";
+
+
+struct wr_rows *
+wr_inbox_take(struct wr_db *db, struct wr_db_owner *owner,
+    struct wr_request **reqs, size_t n)
+{
+    size_t              i;
+    struct wr_pg_array  ids;
+
+    memset(&ids, 0, sizeof(ids));
+    ids.arena = owner->arena;
+
+    for (i = 0; i < n; i++) {
+        wr_pg_array_add(&ids, reqs[i]->msg->message_id);
+    }
+
+    return wr_db_query(db, owner, take_sql,
+                       WR_PARAMS(wr_pg_array_text(&ids)));
+}
+
+
+void
+wr_inbox_read(struct wr_rows *rows, struct wr_request **reqs, size_t n)
+{
+    int                 i, count;
+    struct wr_request  *req;
+
+    count = wr_rows_count(rows);
+
+    for (i = 0; i < count; i++) {
+        req = find(reqs, n, wr_rows_text(rows, i, 0));
+
+        if (req == NULL) {
+            continue;
+        }
+
+        if (wr_rows_text(rows, i, 2)[0] == 't') {
+            req->inbox = WR_INBOX_FRESH;
+
+        } else if (wr_rows_text(rows, i, 1)[0] == 't') {
+            req->inbox = WR_INBOX_REPEATED;
+
+        } else {
+            req->inbox = WR_INBOX_BUSY;
+        }
+    }
+}
+
+
+/* PostgreSQL writes ids in lower case; a sender may not. */
+
+static struct wr_request *
+find(struct wr_request **reqs, size_t n, const char *id)
+{
+    size_t  i;
+
+    for (i = 0; i < n; i++) {
+        if (strcasecmp(reqs[i]->msg->message_id, id) == 0) {
+            return reqs[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+void
+wr_inbox_recall(struct wr_db *db, struct wr_db_owner *owner,
+    struct wr_request **reqs, size_t n)
+{
+    int                  row;
+    size_t               i, calls;
+    struct wr_rows      *rows;
+    struct wr_request   *req;
+    struct wr_pg_array   ids;
+
+    memset(&ids, 0, sizeof(ids));
+    ids.arena = owner->arena;
+    calls = 0;
+
+    for (i = 0; i < n; i++) {
+        if (reqs[i]->inbox != WR_INBOX_REPEATED || reqs[i]->is_decided) {
+            continue;
+        }
+
+        wr_stats_add(WR_STAT_messages_repeated, 1);
+
+        if (reqs[i]->kind == WR_CALL) {
+            wr_pg_array_add(&ids, reqs[i]->msg->message_id);
+            calls++;
+
+        } else {
+            wr_log_info(&reqs[i]->log, "has acted before");
+            wr_request_decide(reqs[i], WR_DONE, NULL);
+        }
+    }
+
+    if (calls == 0) {
+        return;
+    }
+
+    rows = wr_db_query(db, owner, recall_sql,
+                       WR_PARAMS(wr_pg_array_text(&ids)));
+
+    for (row = 0; row < wr_rows_count(rows); row++) {
+        req = find(reqs, n, wr_rows_text(rows, row, 0));
+
+        if (req != NULL && !req->is_decided) {
+            recall(req, rows, row);
+        }
+    }
+}
+
+
+static void
+recall(struct wr_request *req, struct wr_rows *rows, int row)
+{
+    char         print[FINGERPRINT_SIZE];
+    const char  *stored, *body;
+
+    stored = wr_rows_text(rows, row, 2);
+    body = wr_rows_text(rows, row, 5);
+    fingerprint(req, print);
+
+    if (is_keyed(req) && stored != NULL && strcmp(stored, print) != 0) {
+        wr_request_fail(req, WR_REFUSED, WIRE_ERROR_IDEMPOTENCY_MISMATCH,
+                        "the key was used for another request");
+        return;
+    }
+
+    if (wr_rows_int(rows, row, 1) == 0 || body == NULL) {
+        wr_request_fail(req, WR_UNCERTAIN, WIRE_ERROR_INTERRUPTED,
+                        "has acted before, and its reply was not kept");
+        return;
+    }
+
+    wr_log_info(&req->log, "has acted before: the reply is sent again");
+    req->status = (int) wr_rows_int(rows, row, 1);
+    req->reply_type = wr_arena_strdup(req->arena, wr_rows_text(rows, row, 3));
+    req->reply_len = strlen(body);
+    req->reply = wr_arena_copy(req->arena, body, req->reply_len);
+    recall_headers(req, wr_rows_text(rows, row, 4));
+    wr_request_decide(req, req->status < 300 ? WR_DONE : WR_REFUSED, NULL);
+}
+
+
+static void
+recall_headers(struct wr_request *req, const char *text)
+{
+    static const char  *names[] = {
+        "location", "etag", "cache-control", "retry-after", "link"
+    };
+
+    size_t                 i;
+    const char            *error;
+    const struct wr_json  *headers;
+
+    req->nreply_headers = 0;
+    headers = (text != NULL)
+              ? wr_json_parse(req->arena, text, strlen(text), &error) : NULL;
+
+    for (i = 0; headers != NULL && i < sizeof(names) / sizeof(names[0]); i++) {
+        if (wr_json_has(headers, names[i])) {
+            wr_reply_header(req, names[i],
+                            wr_json_text(headers, names[i], 0, 8192, NULL));
+        }
+    }
+}
+
+
+static bool
+is_keyed(const struct wr_request *req)
+{
+    const char  *keyed;
+
+    keyed = wr_message_text(req->msg, WIRE_HEADER_KEYED);
+
+    return keyed != NULL && strcmp(keyed, "1") == 0;
+}
+
+
+/*
+ * Tells a client's mistake: an id made from a key belongs to one subject and
+ * method, so that nobody gains by two requests with the same digits.
+ */
+
+static void
+fingerprint(const struct wr_request *req, char text_r[FINGERPRINT_SIZE])
+{
+    size_t                    i;
+    uint64_t                  body, args, arg;
+    const struct wr_message  *msg;
+    const struct wr_header   *header;
+
+    msg = req->msg;
+    body = hash(0xCBF29CE484222325u, msg->body, msg->body_len);
+    args = 0;
+
+    for (i = 0; i < msg->nheaders; i++) {
+        header = &msg->headers[i];
+
+        if (header->text != NULL
+            && strncmp(header->name, WIRE_HEADER_ARG_PREFIX,
+                       strlen(WIRE_HEADER_ARG_PREFIX))
+               == 0)
+        {
+            /* a sum: the order of headers is nobody's */
+
+            arg = hash(0xCBF29CE484222325u, header->name,
+                       strlen(header->name) + 1);
+            args += hash(arg, header->text, strlen(header->text));
+        }
+    }
+
+    snprintf(text_r, FINGERPRINT_SIZE, "%016" PRIx64 "%016" PRIx64, body,
+             args);
+}
+
+
+/* FNV-1a */
+
+static uint64_t
+hash(uint64_t h, const char *bytes, size_t len)
+{
+    size_t  i;
+
+    for (i = 0; i < len; i++) {
+        h = (h ^ (unsigned char) bytes[i]) * 0x100000001B3u;
+    }
+
+    return h;
+}
+
+
+void
+wr_inbox_give_back(struct wr_db *db, struct wr_db_owner *owner,
+    struct wr_request *req)
+{
+    wr_db_exec(db, owner, give_back_sql, WR_PARAMS(req->msg->message_id));
+}
+
+
+void
+wr_inbox_store(struct wr_db *db, struct wr_db_owner *owner,
+    struct wr_request **reqs, size_t n)
+{
+    char                 status[16], print[FINGERPRINT_SIZE];
+    size_t               i, count;
+    struct wr_request   *req;
+    struct wr_pg_array   columns[6];
+
+    memset(columns, 0, sizeof(columns));
+
+    for (i = 0; i < 6; i++) {
+        columns[i].arena = owner->arena;
+    }
+
+    for (i = 0, count = 0; i < n; i++) {
+        req = reqs[i];
+
+        if (req->kind != WR_CALL || req->inbox != WR_INBOX_FRESH
+            || req->status == 0)
+        {
+            continue;
+        }
+
+        snprintf(status, sizeof(status), "%d", req->status);
+        fingerprint(req, print);
+        wr_pg_array_add(&columns[0], req->msg->message_id);
+        wr_pg_array_add(&columns[1], status);
+        wr_pg_array_add(&columns[2], is_keyed(req) ? print : NULL);
+        wr_pg_array_add(&columns[3], req->reply_type);
+        wr_pg_array_add(&columns[4], headers_text(req));
+        wr_pg_array_add(&columns[5], (req->reply_len <= WR_INBOX_REPLY_MAX)
+                                     ? req->reply : NULL);
+        count++;
+    }
+
+    if (count != 0) {
+        wr_db_exec(db, owner, store_sql,
+                   WR_PARAMS(wr_pg_array_text(&columns[0]),
+                             wr_pg_array_text(&columns[1]),
+                             wr_pg_array_text(&columns[2]),
+                             wr_pg_array_text(&columns[3]),
+                             wr_pg_array_text(&columns[4]),
+                             wr_pg_array_text(&columns[5])));
+    }
+}
+
+
+static const char *
+headers_text(struct wr_request *req)
+{
+    size_t                  i;
+    struct wr_json_writer  *w;
+
+    if (req->nreply_headers == 0) {
+        return NULL;
+    }
+
+    w = wr_json_writer_new(req->arena);
+    wr_json_object_begin(w, NULL);
+
+    for (i = 0; i < req->nreply_headers; i++) {
+        wr_json_put_text(w, req->reply_headers[i].name
+                            + strlen(WIRE_HEADER_HTTP_PREFIX),
+                         req->reply_headers[i].text);
+    }
+
+    wr_json_object_end(w);
+
+    return wr_json_writer_text(w, NULL);
+}
+
+
+void
+wr_inbox_expire(struct wr_db *db, struct wr_db_owner *owner)
+{
+    wr_db_exec(db, owner, expire_sql, WR_NO_PARAMS);
+}

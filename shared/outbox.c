@@ -1,0 +1,488 @@
+/*
+ * Copyright (C) the Warren authors
+ *
+ * The outbox.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker.h"
+#include "memory.h"
+#include "outbox.h"
+#include "pg_array.h"
+#include "request_private.h"
+#include "stats.h"
+#include "tx.h"
+#include "wire.h"
+
+
+/* Rows deleted by one statement. */
+#define DELETE_MAX  1000
+
+#define COLUMNS     8
+
+
+enum column {
+    COLUMN_ID = 0,
+    COLUMN_EXCHANGE,
+    COLUMN_KEY,
+    COLUMN_TYPE,
+    COLUMN_CONTENT_TYPE,
+    COLUMN_TRACEPARENT,
+    COLUMN_SUB,
+    COLUMN_BODY
+};
+
+
+/* a row in memory, its texts behind it */
+
+struct row {
+    struct row         *next;
+    struct wr_confirm   confirm;
+    bool                is_swept;
+    const char         *columns[COLUMNS];
+    char                texts[];
+};
+
+struct fifo {
+    struct row         *first;
+    struct row        **last;
+    size_t              count;
+};
+
+struct wr_outbox {
+    struct wr_broker     *broker;
+    const struct wr_log  *log;
+    struct fifo           queued;       /* to be published */
+    struct fifo           sent;         /* wait for their confirms */
+    struct fifo           confirmed;    /* to be deleted */
+    size_t                ndeleting;    /* of confirmed, from its head */
+};
+
+
+static void row_columns(const struct wr_request *req,
+    const struct wr_announcement *announcement, const char **columns_r);
+static void add_row(struct wr_outbox *outbox, const char **columns,
+    bool is_swept);
+static void collect(struct wr_outbox *outbox);
+static void publish(struct wr_outbox *outbox);
+static bool has(const struct fifo *fifo, const char *id);
+static void fifo_init(struct fifo *fifo);
+static void fifo_push(struct fifo *fifo, struct row *row);
+static struct row *fifo_pop(struct fifo *fifo);
+
+
+static const char  store_sql[] =
+    "insert into outbox (id, exchange, routing_key, type, content_type,"
+    "    traceparent, sub, body) "
+    "select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[],"
+    "    $5::text[], $6::text[], $7::text[], $8::text[])";
+
+static const char  delete_sql[] =
+    "delete from outbox where id = any ($1::uuid[])";
+
+/* No transaction stays open while they are published: due_at is a lease. */
+
+static const char  sweep_sql[] =
+    "update outbox set due_at = now() + interval '30 seconds' "
+    "where id in ("
+    "    select id from outbox where due_at <= now()"
+    "    order by due_at limit 200"
+    "    for update skip locked) "
+    "returning id, exchange, routing_key, type, content_type, traceparent,"
+    "    sub, body";
+
+
+struct wr_outbox *
+wr_outbox_new(struct wr_broker *broker, const struct wr_log *log)
+{
+    struct wr_outbox  *outbox;
+
+    outbox = wr_memory_alloc(1, sizeof(struct wr_outbox));
+    outbox->broker = broker;
+    outbox->log = log;
+    fifo_init(&outbox->queued);
+    fifo_init(&outbox->sent);
+    fifo_init(&outbox->confirmed);
+
+    return outbox;
+}
+
+
+void
+wr_outbox_free(struct wr_outbox **outbox)
+{
+    struct row  *row;
+
+    if (*outbox == NULL) {
+        return;
+    }
+
+    while ((row = fifo_pop(&(*outbox)->queued)) != NULL) {
+        free(row);
+    }
+
+    while ((row = fifo_pop(&(*outbox)->sent)) != NULL) {
+        wr_broker_forget((*outbox)->broker, &row->confirm);
+        free(row);
+    }
+
+    while ((row = fifo_pop(&(*outbox)->confirmed)) != NULL) {
+        free(row);
+    }
+
+    free(*outbox);
+    *outbox = NULL;
+}
+
+
+void
+wr_outbox_store(struct wr_db *db, struct wr_db_owner *owner,
+    struct wr_request **reqs, size_t n)
+{
+    size_t                          i, j;
+    const char                     *columns[COLUMNS], *params[COLUMNS];
+    struct wr_pg_array              arrays[COLUMNS];
+    const struct wr_announcement   *announcement;
+
+    memset(arrays, 0, sizeof(arrays));
+
+    for (j = 0; j < COLUMNS; j++) {
+        arrays[j].arena = owner->arena;
+    }
+
+    for (i = 0; i < n; i++) {
+        if (reqs[i]->outcome != WR_DONE) {
+            continue;
+        }
+
+        for (announcement = reqs[i]->announcements; announcement != NULL;
+             announcement = announcement->next)
+        {
+            row_columns(reqs[i], announcement, columns);
+
+            for (j = 0; j < COLUMNS; j++) {
+                wr_pg_array_add(&arrays[j], columns[j]);
+            }
+        }
+    }
+
+    if (arrays[0].len == 0) {
+        return;
+    }
+
+    for (j = 0; j < COLUMNS; j++) {
+        params[j] = wr_pg_array_text(&arrays[j]);
+    }
+
+    wr_db_exec(db, owner, store_sql, COLUMNS, params);
+}
+
+
+static void
+row_columns(const struct wr_request *req,
+    const struct wr_announcement *announcement, const char **columns_r)
+{
+    columns_r[COLUMN_ID] = announcement->id;
+    columns_r[COLUMN_EXCHANGE] = announcement->exchange;
+    columns_r[COLUMN_KEY] = announcement->key;
+    columns_r[COLUMN_TYPE] = announcement->type;
+    columns_r[COLUMN_CONTENT_TYPE] = announcement->content_type;
+    columns_r[COLUMN_TRACEPARENT] = wr_message_text(req->msg,
+                                                    WIRE_HEADER_TRACEPARENT);
+    columns_r[COLUMN_SUB] = req->sub;
+    columns_r[COLUMN_BODY] = announcement->body;
+}
+
+
+void
+wr_outbox_add(struct wr_outbox *outbox, struct wr_request **reqs, size_t n)
+{
+    size_t                         i;
+    const char                    *columns[COLUMNS];
+    const struct wr_announcement  *announcement;
+
+    for (i = 0; i < n; i++) {
+        if (reqs[i]->outcome != WR_DONE) {
+            continue;
+        }
+
+        for (announcement = reqs[i]->announcements; announcement != NULL;
+             announcement = announcement->next)
+        {
+            row_columns(reqs[i], announcement, columns);
+            add_row(outbox, columns, false);
+        }
+    }
+}
+
+
+static void
+add_row(struct wr_outbox *outbox, const char **columns, bool is_swept)
+{
+    char        *p;
+    size_t       j, size;
+    struct row  *row;
+
+    if (wr_outbox_depth(outbox) >= WR_OUTBOX_MEMORY_MAX) {
+        return;
+    }
+
+    for (j = 0, size = sizeof(struct row); j < COLUMNS; j++) {
+        size += (columns[j] != NULL) ? strlen(columns[j]) + 1 : 0;
+    }
+
+    row = wr_memory_alloc(1, size);
+    row->is_swept = is_swept;
+
+    for (j = 0, p = row->texts; j < COLUMNS; j++) {
+        if (columns[j] != NULL) {
+            row->columns[j] = p;
+            p = stpcpy(p, columns[j]) + 1;
+        }
+    }
+
+    fifo_push(&outbox->queued, row);
+}
+
+
+void
+wr_outbox_publish(struct wr_outbox *outbox)
+{
+    collect(outbox);
+    publish(outbox);
+    wr_stats_outbox_depth((int64_t) (outbox->queued.count
+                                     + outbox->sent.count));
+}
+
+
+/* Confirms come nearly in order: what is behind an open one waits with it. */
+
+static void
+collect(struct wr_outbox *outbox)
+{
+    struct row  *row;
+
+    while (outbox->sent.first != NULL
+           && outbox->sent.first->confirm.state != WR_CONFIRM_WAITING)
+    {
+        row = fifo_pop(&outbox->sent);
+
+        if (row->confirm.state == WR_CONFIRM_ACKED) {
+            wr_stats_add(WR_STAT_events_published, 1);
+            fifo_push(&outbox->confirmed, row);
+            continue;
+        }
+
+        if (row->confirm.state == WR_CONFIRM_LOST) {
+            memset(&row->confirm, 0, sizeof(row->confirm));
+            fifo_push(&outbox->queued, row);
+            continue;
+        }
+
+        /* it stays in the table and leaves when it is due */
+
+        if (row->confirm.state == WR_CONFIRM_RETURNED) {
+            wr_log_warn(outbox->log, "no queue takes \"%s\" for \"%s\"",
+                        row->columns[COLUMN_TYPE], row->columns[COLUMN_KEY]);
+
+        } else if (row->confirm.state == WR_CONFIRM_NACKED) {
+            wr_log_warn(outbox->log, "the broker refuses \"%s\" for \"%s\"",
+                        row->columns[COLUMN_TYPE], row->columns[COLUMN_KEY]);
+        }
+
+        free(row);
+    }
+}
+
+
+static void
+publish(struct wr_outbox *outbox)
+{
+    struct row            *row;
+    enum wr_published      rc;
+    struct wr_header       headers[2];
+    struct wr_publishing   pub;
+
+    while ((row = outbox->queued.first) != NULL) {
+        memset(&pub, 0, sizeof(pub));
+        pub.exchange = row->columns[COLUMN_EXCHANGE];
+        pub.key = row->columns[COLUMN_KEY];
+        pub.type = row->columns[COLUMN_TYPE];
+        pub.content_type = row->columns[COLUMN_CONTENT_TYPE];
+        pub.message_id = row->columns[COLUMN_ID];
+        pub.body = row->columns[COLUMN_BODY];
+        pub.body_len = strlen(pub.body);
+        pub.is_persistent = true;
+        pub.headers = headers;
+
+        /* an event that nobody listens to is well; a command is not */
+
+        pub.is_mandatory = strcmp(pub.exchange, WIRE_EXCHANGE_EVENTS) != 0;
+
+        if (row->columns[COLUMN_TRACEPARENT] != NULL) {
+            headers[pub.nheaders].name = WIRE_HEADER_TRACEPARENT;
+            headers[pub.nheaders++].text = row->columns[COLUMN_TRACEPARENT];
+        }
+
+        if (row->columns[COLUMN_SUB] != NULL) {
+            headers[pub.nheaders].name = WIRE_HEADER_SUB;
+            headers[pub.nheaders++].text = row->columns[COLUMN_SUB];
+        }
+
+        rc = wr_broker_publish(outbox->broker, &pub, &row->confirm);
+
+        if (rc == WR_PUBLISH_LATER
+            || (rc == WR_PUBLISH_DOWN
+                && row->confirm.state == WR_CONFIRM_NONE))
+        {
+            return;
+        }
+
+        row = fifo_pop(&outbox->queued);
+
+        if (rc == WR_PUBLISH_REFUSED) {
+            wr_log_error(outbox->log, "outbox row %s cannot be sent",
+                         row->columns[COLUMN_ID]);
+            free(row);
+            continue;
+        }
+
+        wr_stats_add(WR_STAT_events_swept, row->is_swept);
+        fifo_push(&outbox->sent, row);
+    }
+}
+
+
+size_t
+wr_outbox_confirmed(const struct wr_outbox *outbox)
+{
+    return outbox->confirmed.count;
+}
+
+
+size_t
+wr_outbox_depth(const struct wr_outbox *outbox)
+{
+    return outbox->queued.count + outbox->sent.count
+           + outbox->confirmed.count;
+}
+
+
+void
+wr_outbox_delete(struct wr_outbox *outbox, struct wr_db *db,
+    struct wr_db_owner *owner)
+{
+    const struct row    *row;
+    struct wr_pg_array   ids;
+
+    memset(&ids, 0, sizeof(ids));
+    ids.arena = owner->arena;
+    outbox->ndeleting = 0;
+
+    for (row = outbox->confirmed.first;
+         row != NULL && outbox->ndeleting < DELETE_MAX; row = row->next)
+    {
+        wr_pg_array_add(&ids, row->columns[COLUMN_ID]);
+        outbox->ndeleting++;
+    }
+
+    if (outbox->ndeleting != 0) {
+        wr_db_exec(db, owner, delete_sql, WR_PARAMS(wr_pg_array_text(&ids)));
+    }
+}
+
+
+void
+wr_outbox_deleted(struct wr_outbox *outbox, bool is_committed)
+{
+    for ( ; outbox->ndeleting != 0; outbox->ndeleting--) {
+        if (is_committed) {
+            free(fifo_pop(&outbox->confirmed));
+        }
+    }
+}
+
+
+void
+wr_outbox_sweep(struct wr_outbox *outbox, struct wr_db *db,
+    struct wr_db_owner *owner)
+{
+    int              i, j, count;
+    const char      *columns[COLUMNS];
+    struct wr_rows  *rows;
+
+    rows = wr_db_query(db, owner, sweep_sql, WR_NO_PARAMS);
+    wr_db_sync(db);
+    count = wr_rows_count(rows);
+
+    for (i = 0; i < count; i++) {
+        for (j = 0; j < COLUMNS; j++) {
+            columns[j] = wr_rows_text(rows, i, j);
+        }
+
+        if (!has(&outbox->queued, columns[COLUMN_ID])
+            && !has(&outbox->sent, columns[COLUMN_ID])
+            && !has(&outbox->confirmed, columns[COLUMN_ID]))
+        {
+            add_row(outbox, columns, true);
+        }
+    }
+}
+
+
+static bool
+has(const struct fifo *fifo, const char *id)
+{
+    const struct row  *row;
+
+    for (row = fifo->first; row != NULL; row = row->next) {
+        if (strcmp(row->columns[COLUMN_ID], id) == 0) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+static void
+fifo_init(struct fifo *fifo)
+{
+    fifo->first = NULL;
+    fifo->last = &fifo->first;
+    fifo->count = 0;
+}
+
+
+static void
+fifo_push(struct fifo *fifo, struct row *row)
+{
+    row->next = NULL;
+    *fifo->last = row;
+    fifo->last = &row->next;
+    fifo->count++;
+}
+
+
+static struct row *
+fifo_pop(struct fifo *fifo)
+{
+    struct row  *row;
+
+    row = fifo->first;
+
+    if (row == NULL) {
+        return NULL;
+    }
+
+    fifo->first = row->next;
+    fifo->count--;
+
+    if (fifo->first == NULL) {
+        fifo->last = &fifo->first;
+    }
+
+    return row;
+}

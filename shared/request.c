@@ -1,0 +1,259 @@
+/*
+ * Copyright (C) the Warren authors
+ *
+ * What a handler sees of a message.
+ */
+
+#include <string.h>
+
+#include "clock.h"
+#include "lane_private.h"
+#include "request_private.h"
+#include "wire.h"
+
+
+struct wr_arena *
+wr_request_arena(struct wr_request *req)
+{
+    return req->arena;
+}
+
+
+const struct wr_log *
+wr_request_log(struct wr_request *req)
+{
+    return &req->log;
+}
+
+
+struct wr_tx *
+wr_request_tx(struct wr_request *req)
+{
+    return req->has_tx ? &req->tx : NULL;
+}
+
+
+void *
+wr_request_state(struct wr_request *req)
+{
+    return req->lane->state;
+}
+
+
+void
+wr_request_set(struct wr_request *req, void *data)
+{
+    req->data = data;
+}
+
+
+void *
+wr_request_get(struct wr_request *req)
+{
+    return req->data;
+}
+
+
+const char *
+wr_request_type(struct wr_request *req)
+{
+    return req->msg->type;
+}
+
+
+const char *
+wr_request_id(struct wr_request *req)
+{
+    return req->msg->message_id;
+}
+
+
+const char *
+wr_request_sub(struct wr_request *req)
+{
+    return req->sub;
+}
+
+
+bool
+wr_request_has_scope(struct wr_request *req, const char *scope)
+{
+    size_t       len, n;
+    const char  *p;
+
+    len = strlen(scope);
+
+    for (p = req->scope; p != NULL && *p != '\0'; p += n) {
+        p += strspn(p, " ");
+        n = strcspn(p, " ");
+
+        if (n == len && n != 0 && memcmp(p, scope, len) == 0) {
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+const char *
+wr_request_arg(struct wr_request *req, const char *name)
+{
+    size_t                   i, prefix;
+    const struct wr_header  *header;
+
+    prefix = strlen(WIRE_HEADER_ARG_PREFIX);
+
+    for (i = 0; i < req->msg->nheaders; i++) {
+        header = &req->msg->headers[i];
+
+        if (strncmp(header->name, WIRE_HEADER_ARG_PREFIX, prefix) == 0
+            && strcmp(header->name + prefix, name) == 0)
+        {
+            return header->text;
+        }
+    }
+
+    return NULL;
+}
+
+
+int64_t
+wr_request_remaining_ms(struct wr_request *req)
+{
+    int64_t  left_ms;
+
+    if (req->deadline_ms == INT64_MAX) {
+        return INT64_MAX;
+    }
+
+    left_ms = req->deadline_ms - wr_clock_ms();
+
+    return left_ms > 0 ? left_ms : 0;
+}
+
+
+const struct wr_json *
+wr_request_json(struct wr_request *req)
+{
+    const char  *error;
+
+    if (req->json != NULL) {
+        return req->json;
+    }
+
+    req->json = wr_json_parse(req->arena, req->msg->body, req->msg->body_len,
+                              &error);
+
+    if (req->json == NULL) {
+        wr_json_error_add(&req->errors, NULL, NULL, error);
+        req->json = wr_json_parse(req->arena, "null", 4, &error);
+    }
+
+    return req->json;
+}
+
+
+struct wr_json_errors *
+wr_request_errors(struct wr_request *req)
+{
+    return &req->errors;
+}
+
+
+const char *
+wr_request_subject(struct wr_request *req)
+{
+    return req->subject;
+}
+
+
+int64_t
+wr_request_version(struct wr_request *req)
+{
+    return req->version;
+}
+
+
+void
+wr_request_free(struct wr_request **req)
+{
+    struct wr_ask      *ask;
+    struct wr_broker   *broker;
+    struct wr_message  *msg;
+
+    if (*req == NULL) {
+        return;
+    }
+
+    broker = (*req)->lane->broker;
+
+    for (ask = (*req)->asks; ask != NULL; ask = ask->next) {
+        wr_broker_forget(broker, &ask->confirm);
+        wr_broker_release(broker, &ask->answer);
+    }
+
+    wr_db_owner_clear(&(*req)->owner);
+    msg = (*req)->msg;
+    *req = NULL;
+    wr_broker_release(broker, &msg);
+}
+
+
+void
+wr_request_reset(struct wr_request *req)
+{
+    wr_db_owner_clear(&req->owner);
+    req->errors.count = req->gather_errors;
+    req->inbox = WR_INBOX_NONE;
+
+    if (req->is_decided) {
+        return;
+    }
+
+    req->status = 0;
+    req->reply = NULL;
+    req->reply_len = 0;
+    req->nreply_headers = 0;
+    req->reason = NULL;
+    req->announcements = NULL;
+    req->last_announcement = &req->announcements;
+    req->nannouncements = 0;
+}
+
+
+void
+wr_request_decide(struct wr_request *req, enum wr_outcome outcome,
+    const char *reason)
+{
+    req->outcome = outcome;
+    req->is_decided = true;
+
+    if (reason != NULL) {
+        req->reason = wr_arena_strdup(req->arena, reason);
+    }
+}
+
+
+void
+wr_request_fail(struct wr_request *req, enum wr_outcome outcome,
+    enum wire_error error, const char *reason)
+{
+    wr_request_decide(req, outcome, reason);
+    wr_reply_problem(req, error, NULL, false);
+}
+
+
+bool
+wr_request_is_asking(const struct wr_request *req)
+{
+    const struct wr_ask  *ask;
+
+    for (ask = req->asks; ask != NULL; ask = ask->next) {
+        if (ask->status == 0) {
+            return true;
+        }
+    }
+
+    return false;
+}

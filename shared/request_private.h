@@ -1,0 +1,172 @@
+/*
+ * Copyright (C) the Warren authors
+ *
+ * A message on its way through a lane: what the runtime knows of it beside
+ * what its handler sees.
+ */
+
+#ifndef WARREN_REQUEST_PRIVATE_H
+#define WARREN_REQUEST_PRIVATE_H
+
+
+#include "arena.h"
+#include "broker.h"
+#include "db.h"
+#include "dispatch.h"
+#include "id.h"
+#include "json.h"
+#include "log.h"
+#include "request.h"
+#include "service.h"
+
+
+/* HTTP headers of a reply; a name set twice keeps one place. */
+#define WR_REPLY_HEADERS_MAX  5
+
+/* Announcements of one message; a handler with more has gone astray. */
+#define WR_ANNOUNCEMENTS_MAX  1000
+
+/* A question of a message without a deadline. */
+#define WR_ASK_TIMEOUT_MS     10000
+
+
+struct wr_lane;
+
+
+struct wr_tx {
+    struct wr_db             *db;
+    struct wr_db_owner       *owner;
+};
+
+
+/* an event or a command that leaves after the commit */
+
+struct wr_announcement {
+    struct wr_announcement   *next;
+    char                      id[WR_UUID_SIZE];
+    const char               *exchange;
+    const char               *key;
+    const char               *type;
+    const char               *content_type;
+    const char               *body;
+};
+
+
+/* a question to another service */
+
+struct wr_ask {
+    struct wr_ask            *next;
+    struct wr_request        *req;
+    const char               *service;
+    const char               *method;
+    const char               *body;
+    size_t                    body_len;
+    struct wr_header          headers[WR_BROKER_HEADERS_MAX];
+    size_t                    nheaders;
+
+    char                      correlation_id[WIRE_CORRELATION_LEN + 1];
+    char                      message_id[WR_UUID_SIZE];
+    int64_t                   end_ms;       /* wr_clock_ms() */
+    bool                      is_sent;
+    struct wr_confirm         confirm;
+    int                       status;       /* 0: not yet known */
+    struct wr_message        *answer;       /* NULL: none */
+    const struct wr_json     *json;
+};
+
+
+enum wr_inbox_state {
+    WR_INBOX_NONE = 0,      /* not looked at */
+    WR_INBOX_FRESH,         /* ours to act upon */
+    WR_INBOX_BUSY,          /* another lane has it now */
+    WR_INBOX_REPEATED       /* it has acted before */
+};
+
+
+struct wr_request {
+    struct wr_request        *next;         /* of the lane's held messages */
+    struct wr_lane           *lane;
+    struct wr_message        *msg;
+    struct wr_arena          *arena;        /* the message's */
+    struct wr_log             log;
+    char                      trace_id[33];
+
+    enum wr_kind              kind;
+    const struct wr_handler  *handler;      /* NULL: none */
+    const char               *home;         /* the queue it first came from */
+    const char               *sender;       /* its first one's broker user */
+    int                       attempt;      /* failures before this try */
+    int64_t                   deadline_ms;  /* wr_clock_ms(); INT64_MAX: none */
+    int64_t                   wait_us;
+    int64_t                   not_before_ms;    /* while it is held */
+
+    const char               *sub;
+    const char               *scope;
+
+    const struct wr_json     *json;         /* NULL: not parsed yet */
+    const char               *subject;
+    int64_t                   version;
+    struct wr_json_errors     errors;
+    size_t                    gather_errors;    /* count after .gather */
+
+    void                     *data;
+    struct wr_tx              tx;
+    struct wr_db_owner        owner;
+    bool                      has_tx;
+
+    /* what the handler said */
+    int                       status;       /* 0: no reply */
+    const char               *reply_type;
+    const char               *reply;
+    size_t                    reply_len;
+    struct wr_header          reply_headers[WR_REPLY_HEADERS_MAX];
+    size_t                    nreply_headers;
+    struct wr_announcement   *announcements;
+    struct wr_announcement  **last_announcement;
+    size_t                    nannouncements;
+    struct wr_ask            *asks;
+
+    /* what became of it */
+    enum wr_inbox_state       inbox;
+    bool                      is_gathered;
+    bool                      is_decided;   /* outcome stands */
+    bool                      is_committed; /* its inbox row is, or needs not */
+    bool                      is_free;      /* to a rung: no attempt counted */
+    bool                      is_later;     /* joins the next batch */
+    enum wr_outcome           outcome;      /* or WR_BROKEN */
+    const char               *reason;       /* of anything but WR_DONE */
+};
+
+
+/*
+ * Makes a request of a message: handler, sender, identity, deadline.  What is
+ * wrong with the message decides it at once.  The message is owned by the
+ * request from now on.
+ */
+struct wr_request *wr_request_new(struct wr_lane *lane,
+    struct wr_message *msg);
+
+/* Gives the message's memory back; does not settle. */
+void wr_request_free(struct wr_request **req);
+
+/* Forgets what the last try of .load and .apply left behind. */
+void wr_request_reset(struct wr_request *req);
+
+/* Ends it with an outcome, for a reason that is kept. */
+void wr_request_decide(struct wr_request *req, enum wr_outcome outcome,
+    const char *reason);
+
+/* The outcome and the reply to a call: the same error's problem. */
+void wr_request_fail(struct wr_request *req, enum wr_outcome outcome,
+    enum wire_error error, const char *reason);
+
+/* Makes the reply a problem; detail may be NULL; errors of the collector go
+   along if they are asked for. */
+void wr_reply_problem(struct wr_request *req, enum wire_error error,
+    const char *detail, bool with_errors);
+
+/* Whether questions are on their way. */
+bool wr_request_is_asking(const struct wr_request *req);
+
+
+#endif /* WARREN_REQUEST_PRIVATE_H */

@@ -1,0 +1,214 @@
+/*
+ * Copyright (C) the Warren authors
+ *
+ * Turns.
+ */
+
+#include <string.h>
+
+#include "batch.h"
+#include "clock.h"
+#include "gather.h"
+#include "lane_private.h"
+#include "outbox.h"
+#include "settle.h"
+#include "turn.h"
+#include "wire.h"
+
+
+static size_t take(struct wr_lane *lane, struct wr_request **reqs, size_t max);
+static struct wr_request *take_held(struct wr_lane *lane);
+static bool drop_late(struct wr_lane *lane, struct wr_request **req);
+static void run(struct wr_lane *lane, struct wr_request **reqs, size_t n);
+static bool is_hasty(struct wr_request *req);
+
+
+bool
+wr_turn_is_due(const struct wr_lane *lane)
+{
+    return wr_broker_pending(lane->broker) != 0
+           || (lane->held != NULL
+               && lane->held->not_before_ms <= wr_clock_ms());
+}
+
+
+void
+wr_turn(struct wr_lane *lane)
+{
+    size_t              i, n, count;
+    struct wr_request  *req, *reqs[WR_BATCH_MAX];
+
+    n = take(lane, reqs, (size_t) lane->batch);
+
+    /* who is in a hurry does not wait for others */
+
+    for (i = 0, count = 0; i < n; i++) {
+        req = reqs[i];
+
+        if (n > 1 && is_hasty(req)) {
+            run(lane, &req, 1);
+
+        } else {
+            reqs[count++] = req;
+        }
+    }
+
+    if (count != 0) {
+        run(lane, reqs, count);
+    }
+}
+
+
+static size_t
+take(struct wr_lane *lane, struct wr_request **reqs, size_t max)
+{
+    size_t              n;
+    struct wr_request  *req;
+    struct wr_message  *msg;
+
+    for (n = 0; n < max; ) {
+        req = take_held(lane);
+
+        if (req == NULL) {
+            msg = wr_broker_take(lane->broker);
+
+            if (msg == NULL) {
+                break;
+            }
+
+            req = wr_request_new(lane, msg);
+        }
+
+        if (!drop_late(lane, &req)) {
+            reqs[n++] = req;
+        }
+    }
+
+    return n;
+}
+
+
+static struct wr_request *
+take_held(struct wr_lane *lane)
+{
+    struct wr_request  *req;
+
+    req = lane->held;
+
+    if (req == NULL || req->not_before_ms > wr_clock_ms()) {
+        return NULL;
+    }
+
+    lane->held = req->next;
+    lane->nheld--;
+    req->next = NULL;
+
+    if (lane->held == NULL) {
+        lane->last_held = &lane->held;
+    }
+
+    return req;
+}
+
+
+/* Nobody waits any more for the reply of such a call. */
+
+static bool
+drop_late(struct wr_lane *lane, struct wr_request **req)
+{
+    if ((*req)->kind != WR_CALL || wr_request_remaining_ms(*req) > 0) {
+        return false;
+    }
+
+    wr_stats_add(WR_STAT_messages_late, 1);
+    wr_log_debug(&(*req)->log, "dropped: its deadline has passed");
+    wr_broker_settle(lane->broker, (*req)->msg);
+    wr_request_free(req);
+
+    return true;
+}
+
+
+static bool
+is_hasty(struct wr_request *req)
+{
+    return req->kind == WR_CALL
+           && wr_request_remaining_ms(req) < WR_LANE_HASTE_MS;
+}
+
+
+static void
+run(struct wr_lane *lane, struct wr_request **reqs, size_t n)
+{
+    wr_gather(lane, reqs, n);
+    wr_batch_apply(lane, reqs, n);
+    wr_settle(lane, reqs, n);
+    wr_outbox_publish(lane->outbox);
+    wr_broker_flush(lane->broker);
+    wr_turn_forget(lane);
+}
+
+
+void
+wr_turn_refuse(struct wr_lane *lane)
+{
+    size_t              i, n, count;
+    struct wr_request  *req, *reqs[WR_BATCH_MAX];
+
+    n = take(lane, reqs, (size_t) lane->batch);
+
+    for (i = 0, count = 0; i < n; i++) {
+        req = reqs[i];
+
+        if (req->kind == WR_CALL && !req->is_decided) {
+            wr_request_fail(req, WR_RETRY, WIRE_ERROR_UNAVAILABLE,
+                            "the database is away");
+        }
+
+        if (req->kind == WR_CALL) {
+            reqs[count++] = req;
+
+        } else {
+            req->not_before_ms = wr_clock_ms() + WR_LANE_BUSY_MS;
+            wr_lane_hold(lane, req);
+        }
+    }
+
+    if (count != 0) {
+        wr_settle(lane, reqs, count);
+        wr_turn_forget(lane);
+    }
+}
+
+
+void
+wr_turn_drop(struct wr_lane *lane)
+{
+    struct wr_request  *req;
+
+    while ((req = lane->held) != NULL) {
+        lane->held = req->next;
+        wr_request_free(&req);
+    }
+
+    lane->last_held = &lane->held;
+    lane->nheld = 0;
+}
+
+
+void
+wr_turn_forget(struct wr_lane *lane)
+{
+    wr_db_owner_clear(&lane->own);
+    wr_arena_reset(lane->own.arena);
+}
+
+
+void
+wr_lane_hold(struct wr_lane *lane, struct wr_request *req)
+{
+    req->next = NULL;
+    *lane->last_held = req;
+    lane->last_held = &req->next;
+    lane->nheld++;
+}

@@ -1,0 +1,34 @@
+/*
+ * Copyright (C) the Warren authors
+ *
+ * A lane's turn: take, gather, apply, commit, settle, publish.
+ */
+
+#ifndef WARREN_TURN_H
+#define WARREN_TURN_H
+
+
+#include <stdbool.h>
+
+
+struct wr_lane;
+
+
+/* Whether there is something to take. */
+bool wr_turn_is_due(const struct wr_lane *lane);
+
+/* Takes what is there, up to a batch, and does all of it. */
+void wr_turn(struct wr_lane *lane);
+
+/* Takes what is there while the database is away: calls are refused at once,
+   the rest is held. */
+void wr_turn_refuse(struct wr_lane *lane);
+
+/* Forgets what is held; it is not settled. */
+void wr_turn_drop(struct wr_lane *lane);
+
+/* Gives back what the lane's own statements left. */
+void wr_turn_forget(struct wr_lane *lane);
+
+
+#endif /* WARREN_TURN_H */
