@@ -17,6 +17,7 @@ check_PROGRAMS += $(UNIT_TESTS)
 
 # workers that only tests run
 check_PROGRAMS += \
+	t/30-worker/echo_worker \
 	t/30-worker/stub_worker
 
 

@@ -1,0 +1,307 @@
+/*
+ * Copyright (C) the Warren authors
+ *
+ * A worker that does what its caller says, so that a test of the runtime needs
+ * no domain: it echoes, refuses, retries, crashes, is slow, writes.
+ */
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include <signal.h>
+#include <stdlib.h>
+
+#include "warren.h"
+
+
+#define TEXT_MAX   1000000
+
+/* of "slow", in milliseconds */
+#define SLOW_MAX   60000
+
+
+static enum wr_outcome echo(struct wr_request *req);
+static enum wr_outcome refuse(struct wr_request *req);
+static enum wr_outcome retry(struct wr_request *req);
+static enum wr_outcome uncertain(struct wr_request *req);
+static enum wr_outcome crash(struct wr_request *req);
+static enum wr_outcome slow(struct wr_request *req);
+static enum wr_outcome fail(struct wr_request *req);
+static enum wr_outcome write_text(struct wr_request *req);
+static enum wr_outcome ask_gather(struct wr_request *req);
+static enum wr_outcome ask(struct wr_request *req);
+static enum wr_outcome note(struct wr_request *req);
+static enum wr_outcome on_written(struct wr_request *req);
+static void insert(struct wr_request *req, const char *id, const char *text);
+static void reply(struct wr_request *req, int status, const char *name,
+    const char *value);
+
+
+static const struct wr_handler  handlers[] = {
+    { WR_CALL,    "echo",          .apply = echo, .read_only = true },
+    { WR_CALL,    "refuse",        .apply = refuse },
+    { WR_CALL,    "retry",         .apply = retry },
+    { WR_CALL,    "uncertain",     .apply = uncertain },
+    { WR_CALL,    "crash",         .apply = crash },
+    { WR_CALL,    "slow",          .apply = slow },
+    { WR_CALL,    "fail",          .apply = fail },
+    { WR_CALL,    "write",         .apply = write_text },
+    { WR_CALL,    "ask",           .gather = ask_gather, .apply = ask },
+    { WR_COMMAND, "note",          .apply = note },
+    { WR_COMMAND, "refuse",        .apply = refuse },
+    { WR_COMMAND, "retry",         .apply = retry },
+    { WR_COMMAND, "crash",         .apply = crash },
+    { WR_EVENT,   "echo.written",  .apply = on_written },
+    WR_HANDLERS_END
+};
+
+static const char *const  entities[] = { "echo", NULL };
+static const char *const  asks[] = { "echo", NULL };
+
+static const struct wr_service  service = {
+    .name = "echo", .schema_min = "0002_echo", .handlers = handlers,
+    .entities = entities, .asks = asks
+};
+
+
+int
+main(int argc, char **argv)
+{
+    return wr_service_run(&service, argc, argv);
+}
+
+
+/* {"text": …} comes back, with who asks and what is left of the time. */
+static enum wr_outcome
+echo(struct wr_request *req)
+{
+    size_t                  len;
+    int64_t                 left_ms;
+    const char             *text, *json;
+    struct wr_json_writer  *writer;
+
+    text = wr_json_text(wr_request_json(req), "text", 0, TEXT_MAX,
+                        wr_request_errors(req));
+
+    if (wr_request_errors(req)->count != 0) {
+        return wr_refuse_invalid(req);
+    }
+
+    left_ms = wr_request_remaining_ms(req);
+    writer = wr_json_writer_new(wr_request_arena(req));
+
+    wr_json_object_begin(writer, NULL);
+    wr_json_put_text(writer, "text", text);
+    wr_json_put_text(writer, "sub", wr_request_sub(req));
+    wr_json_put_bool(writer, "reads", wr_request_has_scope(req, "echo:read"));
+    wr_json_put_text(writer, "arg", wr_request_arg(req, "arg"));
+    wr_json_put_bool(writer, "has_deadline", left_ms != INT64_MAX);
+    wr_json_object_end(writer);
+
+    json = wr_json_writer_text(writer, &len);
+    wr_reply(req, 200, json, len);
+    wr_reply_header(req, "cache-control", "no-store");
+
+    return WR_DONE;
+}
+
+
+static enum wr_outcome
+refuse(struct wr_request *req)
+{
+    return wr_refuse(req, WIRE_ERROR_CONFLICT, "it was told to refuse");
+}
+
+
+/* Something is written before, which must be gone after. */
+static enum wr_outcome
+retry(struct wr_request *req)
+{
+    insert(req, wr_request_id(req), "retry");
+
+    return WR_RETRY;
+}
+
+
+static enum wr_outcome
+uncertain(struct wr_request *req)
+{
+    insert(req, wr_request_id(req), "uncertain");
+
+    return WR_UNCERTAIN;
+}
+
+
+static enum wr_outcome
+crash(struct wr_request *req)
+{
+    (void) req;
+
+    /* a sanitizer would make a report of it */
+    signal(SIGABRT, SIG_DFL);
+    abort();
+}
+
+
+/* Sleeps for the argument "ms", in the database. */
+static enum wr_outcome
+slow(struct wr_request *req)
+{
+    long             ms;
+    const char      *arg;
+    struct wr_rows  *rows;
+
+    arg = wr_request_arg(req, "ms");
+    ms = (arg != NULL) ? strtol(arg, NULL, 10) : -1;
+
+    if (ms < 0 || ms > SLOW_MAX) {
+        return wr_refuse(req, WIRE_ERROR_INVALID, "ms is 0 to 60000");
+    }
+
+    rows = wr_tx_query(wr_request_tx(req),
+                       "select pg_sleep($1::float8 / 1000)", WR_PARAMS(arg));
+
+    reply(req, 200, "slept", wr_rows_count(rows) == 1 ? "yes" : "no");
+
+    return WR_DONE;
+}
+
+
+/* A statement that the database refuses, and not at once. */
+static enum wr_outcome
+fail(struct wr_request *req)
+{
+    wr_tx_exec(wr_request_tx(req), "select 1 / $1::int", WR_PARAMS("0"));
+    reply(req, 200, "failed", "no");
+
+    return WR_DONE;
+}
+
+
+/* {"id": …, "text": …}: a row and an event. */
+static enum wr_outcome
+write_text(struct wr_request *req)
+{
+    size_t                  len;
+    const char             *id, *text, *json;
+    struct wr_json_errors  *errors;
+    struct wr_json_writer  *writer;
+
+    errors = wr_request_errors(req);
+    id = wr_json_text(wr_request_json(req), "id", 1, 100, errors);
+    text = wr_json_text(wr_request_json(req), "text", 0, TEXT_MAX, errors);
+
+    if (errors->count != 0) {
+        return wr_refuse_invalid(req);
+    }
+
+    insert(req, id, text);
+
+    writer = wr_json_writer_new(wr_request_arena(req));
+    wr_json_object_begin(writer, NULL);
+    wr_json_put_text(writer, "id", id);
+    wr_json_put_text(writer, "text", text);
+    wr_json_object_end(writer);
+
+    json = wr_json_writer_text(writer, &len);
+    wr_event(req, "echo.written", id, 1, json, len);
+    wr_reply(req, 201, json, len);
+
+    return WR_DONE;
+}
+
+
+/* Asks itself to echo, and tells what came of it. */
+static enum wr_outcome
+ask_gather(struct wr_request *req)
+{
+    struct wr_ask  *question;
+
+    static const char  text[] = "{\"text\":\"asked\"}";
+
+    question = wr_ask(req, "echo", "echo");
+    wr_ask_json(question, text, sizeof(text) - 1);
+    wr_request_set(req, question);
+
+    return WR_DONE;
+}
+
+
+static enum wr_outcome
+ask(struct wr_request *req)
+{
+    struct wr_ask  *question;
+
+    question = wr_request_get(req);
+
+    if (wr_ask_status(question) == 503) {
+        return WR_RETRY;
+    }
+
+    if (wr_ask_status(question) != 200) {
+        return WR_UNCERTAIN;
+    }
+
+    reply(req, 200, "answer", wr_json_text(wr_ask_answer(question), "text", 0,
+                                           TEXT_MAX, NULL));
+
+    return WR_DONE;
+}
+
+
+static enum wr_outcome
+note(struct wr_request *req)
+{
+    const char  *text;
+
+    text = wr_json_text(wr_request_json(req), "text", 0, TEXT_MAX,
+                        wr_request_errors(req));
+
+    if (wr_request_errors(req)->count != 0) {
+        return wr_refuse_invalid(req);
+    }
+
+    insert(req, wr_request_id(req), text);
+
+    return WR_DONE;
+}
+
+
+/* Counts how often the event acted. */
+static enum wr_outcome
+on_written(struct wr_request *req)
+{
+    wr_tx_exec(wr_request_tx(req),
+               "insert into echo_seen (id, times) values ($1, 1) "
+               "on conflict (id) do update set times = echo_seen.times + 1",
+               WR_PARAMS(wr_request_subject(req)));
+
+    return WR_DONE;
+}
+
+
+static void
+insert(struct wr_request *req, const char *id, const char *text)
+{
+    wr_tx_exec(wr_request_tx(req),
+               "insert into echo (id, text) values ($1, $2)",
+               WR_PARAMS(id, text));
+}
+
+
+static void
+reply(struct wr_request *req, int status, const char *name, const char *value)
+{
+    size_t                  len;
+    const char             *json;
+    struct wr_json_writer  *writer;
+
+    writer = wr_json_writer_new(wr_request_arena(req));
+    wr_json_object_begin(writer, NULL);
+    wr_json_put_text(writer, name, value);
+    wr_json_object_end(writer);
+
+    json = wr_json_writer_text(writer, &len);
+    wr_reply(req, status, json, len);
+}
