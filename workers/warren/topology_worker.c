@@ -32,6 +32,8 @@ topology_worker_run(json_t *services, const char *program,
     int    rc, fd, status, error;
     pid_t  pid;
 
+    fd = -1;
+    pid = -1;
     error = start(program, &pid, &fd);
 
     if (error != 0) {
