@@ -7,13 +7,17 @@
 UNIT_TESTS = \
 	t/10-unit/test_arena \
 	t/10-unit/test_clock \
+	t/10-unit/test_gcra \
 	t/10-unit/test_id \
 	t/10-unit/test_json \
+	t/10-unit/test_jwt_token \
 	t/10-unit/test_log \
 	t/10-unit/test_settings \
 	t/10-unit/test_stats
 
 check_PROGRAMS += $(UNIT_TESTS)
+
+t_10_unit_test_jwt_token_LDADD = $(LDADD) $(JANSSON_LIBS)
 
 # workers that only tests run
 check_PROGRAMS += \
