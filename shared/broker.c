@@ -230,7 +230,7 @@ conn_login(struct broker_conn *conn, const struct amqp_connection_info *info)
     };
 
     size_t               i;
-    char                 text[128];
+    char                 text[256];
     amqp_rpc_reply_t     reply;
     amqp_table_t         table;
     amqp_table_entry_t   caps[sizeof(names) / sizeof(names[0])], props[2];

@@ -81,7 +81,7 @@ struct wr_db {
     enum wr_db_failure          failure;
     struct wr_db_owner         *culprit;
     char                        sqlstate[DB_SQLSTATE_SIZE];
-    char                        failure_text[WR_DB_ERROR_SIZE];
+    char                        failure_text[WR_DB_ERROR_SIZE + 16];
 };
 
 
