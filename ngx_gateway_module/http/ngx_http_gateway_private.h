@@ -98,8 +98,8 @@ typedef struct {
 
 
 typedef struct {
-    ngx_array_t                  links;       /* of pointers to them */
-    ngx_array_t                  routes;      /* of pointers to them */
+    ngx_array_t                  links;       /* ngx_http_gateway_link_t * */
+    ngx_array_t                  routes;      /* ngx_http_gateway_route_t * */
     ngx_shm_zone_t              *zone;        /* NULL: no gateway_zone */
     ngx_http_gateway_stats_t    *stats;
     ngx_atomic_uint_t            generation;
