@@ -44,3 +44,53 @@ warren_CPPFLAGS = $(AM_CPPFLAGS) \
 	$(CURL_CFLAGS) $(JANSSON_CFLAGS) $(JWT_CFLAGS) $(CRYPTO_CFLAGS)
 
 warren_LDADD = $(CURL_LIBS) $(JANSSON_LIBS) $(JWT_LIBS) $(CRYPTO_LIBS)
+
+
+# the services; warren-NAME serves NAME
+
+sbin_PROGRAMS += \
+	warren-notifications \
+	warren-orders \
+	warren-users
+
+warren_notifications_SOURCES = \
+	workers/notifications/main.c \
+	workers/notifications/notifications.h \
+	workers/notifications/notifications_event.c \
+	workers/notifications/notifications_list.c \
+	workers/notifications/notifications_page.c \
+	workers/notifications/notifications_page.h \
+	workers/notifications/notifications_store.c \
+	workers/notifications/notifications_store.h
+
+warren_orders_SOURCES = \
+	workers/orders/main.c \
+	workers/orders/orders.h \
+	workers/orders/orders_create.c \
+	workers/orders/orders_get.c \
+	workers/orders/orders_json.c \
+	workers/orders/orders_json.h \
+	workers/orders/orders_list.c \
+	workers/orders/orders_page.c \
+	workers/orders/orders_page.h \
+	workers/orders/orders_store.c \
+	workers/orders/orders_store.h
+
+warren_users_SOURCES = \
+	workers/users/main.c \
+	workers/users/users.h \
+	workers/users/users_get.c \
+	workers/users/users_init.c \
+	workers/users/users_login.c \
+	workers/users/users_password.c \
+	workers/users/users_password.h \
+	workers/users/users_register.c \
+	workers/users/users_store.c \
+	workers/users/users_store.h \
+	workers/users/users_token.c \
+	workers/users/users_token.h
+
+warren_users_CPPFLAGS = $(AM_CPPFLAGS) \
+	$(ARGON2_CFLAGS) $(CRYPTO_CFLAGS) $(JWT_CFLAGS)
+
+warren_users_LDADD = $(LDADD) $(ARGON2_LIBS) $(CRYPTO_LIBS) $(JWT_LIBS)
