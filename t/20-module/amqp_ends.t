@@ -140,11 +140,11 @@ is(outcome($client), '200 true', 'the true reply is taken after forged ones');
 
 ($pair) = asked(1);
 $broker->reply($pair->[1], 200, 'x' x 65537);
-is(outcome($pair->[0]), '502 bad_reply', 'a reply that is too large is refused');
+is(outcome($pair->[0]), '502 bad_reply', 'a reply too large is refused');
 
 ($pair) = asked(1);
 $broker->reply($pair->[1], 200, 'x' x 65536);
-is(length outcome($pair->[0]), 65540, 'one that is just not too large is taken');
+is(length outcome($pair->[0]), 65540, 'one just not too large is taken');
 
 ($pair) = asked(1);
 $broker->reply($pair->[1], 200, 'x' x 5_000_000);

@@ -55,7 +55,8 @@ ok($call->{body} eq $large, 'a large body arrives as it is');
 is($call->{body_frames}, 3, 'a body larger than frame_max is split');
 
 $broker->reply($call, 200, $large);
-ok($client->answer()->{body} eq $large, 'a reply in many frames is put together');
+ok($client->answer()->{body} eq $large,
+   'a reply in many frames is put together');
 
 
 # memory

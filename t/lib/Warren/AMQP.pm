@@ -946,8 +946,8 @@ told), but for C<next_delivery>, C<next_return> and C<get>, which return undef.
 When the broker closes the channel the function dies with its words ("404
 NOT_FOUND ..."), and the channel has been opened again.
 
-A message is a hash of the method's fields with C<properties> (a hash; C<headers>
-is in it) and C<body>.
+A message is a hash of the method's fields with C<properties> (a hash;
+C<headers> is in it) and C<body>.
 
 In a table a Perl number is an AMQP integer, a string a long string, a hash a
 table, an array an array, undef void; C<typed(l =E<gt> 5)> chooses the kind:

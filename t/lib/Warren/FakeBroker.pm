@@ -44,7 +44,8 @@ use constant QUEUE => 'amq.gen-fake';
 
 
 # An nginx that calls the service "echo" at /echo, started.  url: one or
-# several; broker, location: further lines of the configuration.
+# several; broker, location: further lines of the configuration; timeout (5s);
+# password; nginx: what Warren::Nginx takes.
 sub gateway {
     my (%option) = @_;
 
@@ -70,7 +71,7 @@ http {
 
         location = /echo {
             gateway_route    GET,POST call echo echo;
-            gateway_timeout  5s;
+            gateway_timeout  @{[ $option{timeout} // '5s' ]};
             @{[ $option{location} // '' ]}
         }
 
