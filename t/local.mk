@@ -13,11 +13,20 @@ UNIT_TESTS = \
 	t/10-unit/test_jwt_token \
 	t/10-unit/test_log \
 	t/10-unit/test_settings \
-	t/10-unit/test_stats
+	t/10-unit/test_stats \
+	t/10-unit/test_wire
 
 check_PROGRAMS += $(UNIT_TESTS)
 
+# the module's pure parts
+HTTP_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/ngx_gateway_module/http
+
+t_10_unit_test_gcra_CPPFLAGS = $(HTTP_CPPFLAGS)
+t_10_unit_test_jwt_token_CPPFLAGS = $(HTTP_CPPFLAGS) $(JANSSON_CFLAGS)
 t_10_unit_test_jwt_token_LDADD = $(LDADD) $(JANSSON_LIBS)
+t_10_unit_test_jwt_token_SOURCES = \
+	t/10-unit/test_jwt_token.c \
+	ngx_gateway_module/http/ngx_http_gateway_jwt_token.c
 
 # workers that only tests run
 check_PROGRAMS += \
