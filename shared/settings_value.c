@@ -141,7 +141,7 @@ wr_settings_masked(struct wr_arena *arena, const char *value)
 
     while (*value != '\0') {
 
-        if (strncmp(value, "://", 3) == 0) {
+        if (value[0] == ':' && value[1] == '/' && value[2] == '/') {
             value = mask_url(value, &p);
             continue;
         }
