@@ -729,7 +729,7 @@ ngx_http_gateway_jwt_pem_key(ngx_http_gateway_jwt_loader_t *loader,
 
     if (ngx_strstr(name, "PRIVATE KEY") != NULL) {
         return ngx_http_gateway_jwt_keys_error(loader, "it is a private key; "
-                 "give the gateway the public part only (openssl pkey -pubout)");
+                "give the gateway the public part only (openssl pkey -pubout)");
     }
 
     if (ngx_strcmp(name, PEM_STRING_PUBLIC) == 0) {

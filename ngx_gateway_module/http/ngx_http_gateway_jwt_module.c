@@ -643,11 +643,21 @@ ngx_http_gateway_jwt_challenge(ngx_http_request_t *r,
 
     h = r->headers_out.www_authenticate;
 
-    if (h == NULL) {
+    /* one of ours is from before a redirect, and one of others stays */
+
+    if (h == NULL || h->value.len < sizeof("Bearer realm=") - 1
+        || ngx_strncmp(h->value.data, "Bearer realm=",
+                       sizeof("Bearer realm=") - 1)
+           != 0)
+    {
         h = ngx_list_push(&r->headers_out.headers);
         if (h == NULL) {
             return NGX_ERROR;
         }
+
+#if (nginx_version >= 1023000)
+        h->next = r->headers_out.www_authenticate;
+#endif
 
         r->headers_out.www_authenticate = h;
     }
@@ -656,9 +666,6 @@ ngx_http_gateway_jwt_challenge(ngx_http_request_t *r,
     ngx_str_set(&h->key, "WWW-Authenticate");
     h->lowcase_key = (u_char *) "www-authenticate";
     h->value.data = p;
-#if (nginx_version >= 1023000)
-    h->next = NULL;
-#endif
 
     p = ngx_sprintf(p, "Bearer realm=\"%V\"", &jlcf->realm);
 

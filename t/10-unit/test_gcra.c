@@ -4,7 +4,7 @@
  * The cell rate algorithm: what passes, what remains, and when to come again.
  */
 
-#include "../../ngx_gateway_module/http/ngx_http_gateway_limit_gcra.h"
+#include "ngx_http_gateway_limit_gcra.h"
 #include "tap.h"
 
 

@@ -7,8 +7,9 @@
  */
 
 #include <stdlib.h>
+#include <string.h>
 
-#include "../../ngx_gateway_module/http/ngx_http_gateway_jwt_token.c"
+#include "ngx_http_gateway_jwt_token.h"
 #include "tap.h"
 
 

@@ -38,7 +38,11 @@ http {
         # another way in, or none
 
         location = /any_deny { satisfy any; deny all; gateway_jwt on; }
-        location = /any_optional { satisfy any; deny all; gateway_jwt optional; }
+        location = /any_optional {
+            satisfy any;
+            deny all;
+            gateway_jwt optional;
+        }
         location = /any_limit { satisfy any; deny all; gateway_limit zone=all; }
         location = /any_off { satisfy any; deny all; gateway_jwt off; }
         location = /any_allow {
@@ -56,19 +60,37 @@ http {
         location = /public.html { ssi on; }
         location = /added { add_after_body /secret; default_type text/html; }
         location = /mirrored { mirror /copy; try_files /page =500; }
-        location = /copy { internal; gateway_jwt on; proxy_pass http://127.0.0.1:%%PORT_2%%/copy; }
-        location = /secret { gateway_jwt on; proxy_pass http://127.0.0.1:%%PORT_2%%/secret; }
+        location = /copy {
+            internal;
+            gateway_jwt on;
+            proxy_pass http://127.0.0.1:%%PORT_2%%/copy;
+        }
+        location = /secret {
+            gateway_jwt on;
+            proxy_pass http://127.0.0.1:%%PORT_2%%/secret;
+        }
         location = /bank {
             gateway_jwt on;
             gateway_jwt_audience bank;
             proxy_pass http://127.0.0.1:%%PORT_2%%/bank;
         }
-        location = /optional { gateway_jwt optional; proxy_pass http://127.0.0.1:%%PORT_2%%/optional; }
+        location = /optional {
+            gateway_jwt optional;
+            proxy_pass http://127.0.0.1:%%PORT_2%%/optional;
+        }
         location = /members.html { ssi on; gateway_jwt on; }
 
         location = /asked { auth_request /ask; try_files /page =500; }
-        location = /asked_on { auth_request /ask; gateway_jwt on; try_files /page =500; }
-        location = /ask { internal; gateway_jwt on; proxy_pass http://127.0.0.1:%%PORT_2%%/ask; }
+        location = /asked_on {
+            auth_request /ask;
+            gateway_jwt on;
+            try_files /page =500;
+        }
+        location = /ask {
+            internal;
+            gateway_jwt on;
+            proxy_pass http://127.0.0.1:%%PORT_2%%/ask;
+        }
 
         # error pages and redirects
 
@@ -79,7 +101,11 @@ http {
         location = /gone { error_page 404 = @strict; }
         location @strict { gateway_jwt on; try_files /page =500; }
         location = /moved { gateway_jwt on; error_page 404 /strict_bank; }
-        location = /strict_bank { gateway_jwt on; gateway_jwt_audience bank; try_files /page =500; }
+        location = /strict_bank {
+            gateway_jwt on;
+            gateway_jwt_audience bank;
+            try_files /page =500;
+        }
         location = /free { gateway_jwt on; error_page 404 /off; }
         location = /off { try_files /page =500; }
 

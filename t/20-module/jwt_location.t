@@ -36,14 +36,16 @@ http {
         root %%DIR%%/html;
         gateway_jwt on;
         add_header X-Error "$gateway_jwt_error" always;
-        add_header X-Claims "$gateway_jwt_claim_plan,$gateway_jwt_claim_n,$gateway_jwt_claim_scope,$gateway_jwt_claim_none" always;
+        add_header X-Claims "${gateway_jwt_claim_plan},%%MORE%%" always;
 
         location /one { }
         location /two { gateway_jwt_key_file two.json; }
         location /shop { gateway_jwt_audience shop; }
         location /bank { gateway_jwt_audience bank vault; }
         location /ours { gateway_jwt_issuer https://auth.example.com; }
-        location /both { gateway_jwt_issuer https://b.example.com https://auth.example.com; }
+        location /both {
+            gateway_jwt_issuer https://b.example.com https://auth.example.com;
+        }
         location /rsa { gateway_jwt_algorithms RS256; }
         location /lenient { gateway_jwt_leeway 1h; }
         location /usual { gateway_jwt_leeway 30s; }
@@ -62,7 +64,10 @@ http {
 }
 END
 
-my $nginx = Warren::Nginx->new(conf => $conf, vars => { CACHE => '' });
+my $nginx = Warren::Nginx->new(conf => $conf, vars => {
+    CACHE => '', MORE => '$gateway_jwt_claim_n,$gateway_jwt_claim_scope,'
+                        . '$gateway_jwt_claim_none'
+});
 
 my $dir = $nginx->dir();
 mkdir "$dir/html";

@@ -37,7 +37,10 @@ http {
     gateway_limit_zone $plan$gateway_jwt_claim_plan zone=mapped:32k rate=1r/m;
     gateway_limit_zone $plan zone=late:32k rate=1r/m after=jwt empty=refuse;
 
-    map $gateway_jwt_claim_plan $plan { volatile; default $gateway_jwt_claim_plan; }
+    map $gateway_jwt_claim_plan $plan {
+        volatile;
+        default $gateway_jwt_claim_plan;
+    }
 
     server {
         listen 127.0.0.1:%%PORT%%;
@@ -66,18 +69,35 @@ http {
         location = /page { gateway_limit zone=slow; error_page 429 = @calm; }
         location @calm { gateway_limit zone=slow; try_files /calm =500; }
 
-        location = /missing { gateway_limit zone=wide; error_page 404 = @found; }
-        location @found { gateway_limit zone=wide; gateway_limit zone=slow; try_files /calm =500; }
+        location = /missing {
+            gateway_limit zone=wide;
+            error_page 404 = @found;
+        }
+        location @found {
+            gateway_limit zone=wide;
+            gateway_limit zone=slow;
+            try_files /calm =500;
+        }
 
-        location = /accel { gateway_limit zone=wide; proxy_pass http://127.0.0.1:%%PORT_2%%; }
-        location = /inside { internal; gateway_limit zone=wide; try_files /calm =500; }
+        location = /accel {
+            gateway_limit zone=wide;
+            proxy_pass http://127.0.0.1:%%PORT_2%%;
+        }
+        location = /inside {
+            internal;
+            gateway_limit zone=wide;
+            try_files /calm =500;
+        }
 
         location = /ssi.html { ssi on; gateway_limit zone=wide; }
 
         location /nested {
             gateway_limit zone=slow;
             location = /nested/inherited { try_files /calm =500; }
-            location = /nested/own { gateway_limit zone=wide; try_files /calm =500; }
+            location = /nested/own {
+                gateway_limit zone=wide;
+                try_files /calm =500;
+            }
             location = /nested/free { gateway_limit off; try_files /calm =500; }
         }
     }

@@ -54,7 +54,8 @@ sub secret {
     my ($class, %option) = @_;
 
     return bless {
-        kty => 'oct', alg => 'HS256', bytes => 'the secret of thirty-two bytes..',
+        kty => 'oct', alg => 'HS256',
+        bytes => 'the secret of thirty-two bytes..',
         %option
     }, $class;
 }
