@@ -168,6 +168,25 @@ $nginx->stop();
 ok(1, 'nginx stops with a call in flight');
 
 
+# an end that must not last
+
+$nginx->write_conf("worker_shutdown_timeout 300ms;\n$conf")->start();
+wait_for(sub { $nginx->get('/ready')->{status} == 200 }, 10, 'readiness');
+$last = $nginx->http()->open();
+$last->send("GET /never HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+wait_for(sub { $nginx->get('/metrics')->{body} =~ /^gateway_inflight 1$/m },
+         5, 'the call');
+$nginx->reload();
+ok(eval { $nginx->wait_for_old(3); 1 },
+   'worker_shutdown_timeout ends workers with calls in flight');
+ok($last->is_closed(), 'whose clients are let go');
+wait_for(sub { $nginx->get('/ready')->{status} == 200 }, 10, 'readiness');
+is($nginx->get('/fast')->{status}, 200, 'and the new workers are well');
+like($nginx->get('/metrics')->{body}, qr/^gateway_inflight 0$/m,
+     'with nothing in flight');
+$nginx->stop();
+
+
 # a broker that comes late
 
 my $port = free_port();
