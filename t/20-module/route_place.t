@@ -28,6 +28,8 @@ my $tell = sub {
              content_type => 'text/plain' };
 };
 
+my $dir = tempdir('html');
+
 my $echo = Warren::Responder->new(
     rabbit => $rabbit, vhost => $vhost, service => 'echo',
     methods => {
@@ -36,10 +38,14 @@ my $echo = Warren::Responder->new(
         no => sub { return { status => 403, body => '[no]' } },
         empty => sub { return { status => 200 } },
         slow => sub { return { %{ $tell->(@_) }, delay => 0.2 } },
+        seen => sub {
+            my ($call) = @_;
+            spew("$dir/seen", $call->{body});
+            return { body => 'seen', delay => 0.1 };
+        },
     },
 );
 
-my $dir = tempdir('html');
 spew("$dir/oops.html", "oops\n");
 spew("$dir/page.shtml", 'a<!--# include virtual="/one" -->'
                         . 'b<!--# include virtual="/slow" -->'
@@ -148,6 +154,12 @@ http {
         location = /none { gateway_route GET,POST call echo none; }
         location = /no { gateway_route GET,POST call echo no; }
 
+        location = /mirrored {
+            mirror /seen;
+            gateway_route POST call echo one;
+        }
+        location = /seen { internal; gateway_route POST call echo seen; }
+
         location = /returned { return 403; gateway_route call echo one; }
         location = /text { return 403 "mine\n"; gateway_route call echo one; }
     }
@@ -224,8 +236,12 @@ body_is('/var.shtml', '[one - 0]!', 'a call may be read into a variable');
 body_is('/allowed', "oops\n", 'a call may admit a request');
 is($nginx->get('/forbidden')->{status}, 403, 'a call may refuse a request');
 
+body_is('/mirrored', '[one - 5]', 'a call may be mirrored', 'POST', 'hello');
+ok(wait_for(sub { slurp("$dir/seen") eq 'hello' }, 5, 'the mirrored call'),
+   'with its body');
+
 my $http = $nginx->http(keep_alive => 1);
-for my $path ('/page.shtml', '/allowed', '/forbidden', '/one', '/page') {
+for my $path (qw(/page.shtml /allowed /forbidden /one /page)) {
     like($http->get($path)->{status}, qr/^(?:200|403|503)$/,
          "the connection goes on after $path");
 }
