@@ -141,6 +141,11 @@ ngx_amqp_call_start(ngx_amqp_connection_t *ac, ngx_amqp_call_t *call,
     ngx_amqp_output_mark(ac, &mark);
 
     if (ngx_amqp_publish(ac, &sender, message, &publish) != NGX_OK) {
+        ngx_log_error(NGX_LOG_ERR, &ac->log, 0,
+                      "call to \"%V\" cannot be sent: its properties do not "
+                      "fit, or its body cannot be read",
+                      &message->routing_key);
+
         ngx_amqp_output_rollback(ac, &mark);
         return NGX_ERROR;
     }

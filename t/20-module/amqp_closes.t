@@ -261,4 +261,20 @@ is($broker->expect('connection.close')->{reply_code}, 200,
    'and the connection');
 ok($broker->is_left(), 'and nothing is waited for');
 
+$nginx->quit();
+$broker->deaf()->drop()->listen();
+$nginx = gateway(
+    url => 'amqp://gateway@127.0.0.1:' . $broker->port() . '/v',
+    main => 'worker_shutdown_timeout 1s;', timeout => '30s'
+);
+$broker->accept()->handshake();
+$client = ask($nginx);
+$broker->expect('basic.publish');
+kill 'QUIT', $nginx->pid();
+$broker->expect('channel.close');
+$broker->expect('connection.close');
+ok($broker->is_left(), 'worker_shutdown_timeout closes the connection');
+ok(!$broker->is_called(1), 'which is not made again');
+is($nginx->quit(), 0, 'and ends nginx in order');
+
 done_testing();

@@ -21,7 +21,8 @@ use Warren::Test;
 
 my $broker = Warren::FakeBroker->new();
 my $nginx = gateway(url => 'amqp://gateway@127.0.0.1:' . $broker->port() . '/v',
-                    broker => 'connect_timeout 10s;');
+                    broker => 'connect_timeout 10s;',
+                    location => 'gateway_arg big $http_x_big;');
 
 
 # pieces
@@ -257,6 +258,13 @@ $call = $broker->expect('basic.publish');
 is($call->{body_frames}, 3, 'and bodies are split by it');
 $broker->reply($call, 200, 'z' x 10_000);
 is(length outcome($client), 10_004, 'both ways');
+
+my $large_args = $nginx->get('/echo', 'X-Big' => 'x' x 5000);
+
+is($large_args->{status}, 500,
+   'properties that do not fit a frame are refused');
+like($nginx->log_text(), qr/call to "echo" cannot be sent/, 'which is told');
+answered('and nothing of such a call is sent');
 
 refused('a frame above the limit agreed on is refused',
         pack('CnN', FRAME_BODY, 1, 4096 - 7), qr/frame larger than agreed/);

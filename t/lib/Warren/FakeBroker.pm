@@ -44,8 +44,8 @@ use constant QUEUE => 'amq.gen-fake';
 
 
 # An nginx that calls the service "echo" at /echo, started.  url: one or
-# several; broker, location: further lines of the configuration; timeout (5s);
-# password; nginx: what Warren::Nginx takes.
+# several; main, broker, location: further lines of the configuration; timeout
+# (5s); password; nginx: what Warren::Nginx takes.
 sub gateway {
     my (%option) = @_;
 
@@ -56,6 +56,7 @@ sub gateway {
 
     return Warren::Nginx->new(conf => <<"END", %{ $option{nginx} // {} })
 %%GLOBALS%%
+@{[ $option{main} // '' ]}
 events { worker_connections 512; }
 http {
     %%HTTP%%
