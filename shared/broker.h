@@ -170,6 +170,8 @@ int wr_broker_open(struct wr_broker *broker, const char **error_r);
    messages are freed, waiting confirms become WR_CONFIRM_LOST. */
 void wr_broker_close(struct wr_broker *broker);
 
+/* Whether both connections work; blocked: the broker takes no publishings
+   for now. */
 bool wr_broker_is_open(const struct wr_broker *broker);
 bool wr_broker_is_blocked(const struct wr_broker *broker);
 

@@ -143,6 +143,7 @@ void broker_confirmed(struct wr_broker *broker, uint64_t seq, bool multiple,
 void broker_returned(struct wr_broker *broker, const struct wr_message *msg);
 void broker_confirms_lost(struct wr_broker *broker);
 
+/* Messages in order of arrival; pop gives NULL when there is none. */
 void broker_fifo_init(struct broker_fifo *fifo);
 void broker_fifo_push(struct broker_fifo *fifo, struct wr_message *msg);
 struct wr_message *broker_fifo_pop(struct broker_fifo *fifo);

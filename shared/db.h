@@ -47,7 +47,7 @@ struct wr_db_config {
     const char            *url;
     const char            *password;    /* "": the URL's or ~/.pgpass */
     const char            *name;        /* application_name */
-    int                    idle_ms;     /* how often idle() runs while waiting */
+    int                    idle_ms;     /* idle() runs this often */
     void                 (*idle)(void *data);
     void                  *data;
 };

@@ -28,8 +28,10 @@ struct wr_request;
 #define WR_OUTBOX_MEMORY_MAX  10000
 
 
+/* broker and log are kept, and outlive the outbox. */
 struct wr_outbox *wr_outbox_new(struct wr_broker *broker,
     const struct wr_log *log);
+/* What is not published yet is left to whoever sweeps. */
 void wr_outbox_free(struct wr_outbox **outbox);
 
 /* Queues the announcements of the requests that end with WR_DONE. */

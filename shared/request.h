@@ -34,7 +34,7 @@ enum wr_outcome {
     /* done: commit, reply, ack */
     WR_DONE = 0,
 
-    /* the domain says no, and will say so again; return what wr_refuse() gave */
+    /* the domain says no, and will say so again: what wr_refuse() gave */
     WR_REFUSED,
 
     /* not now: later may work; nothing is committed */
@@ -47,7 +47,10 @@ enum wr_outcome {
 
 /* the message */
 
+/* Memory that lives as long as the message. */
 struct wr_arena *wr_request_arena(struct wr_request *req);
+
+/* A context whose lines name the message and its trace. */
 const struct wr_log *wr_request_log(struct wr_request *req);
 
 /* The transaction; in a read-only call statements run outside of one.  NULL in
