@@ -7,11 +7,13 @@
 UNIT_TESTS = \
 	t/10-unit/test_arena \
 	t/10-unit/test_clock \
+	t/10-unit/test_dispatch \
 	t/10-unit/test_gcra \
 	t/10-unit/test_id \
 	t/10-unit/test_json \
 	t/10-unit/test_jwt_token \
 	t/10-unit/test_log \
+	t/10-unit/test_pg_array \
 	t/10-unit/test_settings \
 	t/10-unit/test_stats \
 	t/10-unit/test_wire
