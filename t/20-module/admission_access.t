@@ -52,6 +52,12 @@ http {
             gateway_jwt on;
             gateway_limit zone=all;
         }
+        location = /any_basic {
+            satisfy any;
+            auth_basic "shop";
+            auth_basic_user_file users;
+            gateway_jwt on;
+        }
         location = /all_deny { deny all; gateway_jwt on; }
         location = /all_allow { allow 127.0.0.1; deny all; gateway_jwt on; }
 
@@ -125,8 +131,8 @@ END
 my $dir = $nginx->dir();
 mkdir "$dir/html";
 spew("$dir/html/$_", "the page\n")
-    for qw(any_deny any_optional any_limit any_off any_allow all_deny all_allow
-           page added);
+    for qw(any_deny any_optional any_limit any_off any_allow any_basic all_deny
+           all_allow page added);
 spew("$dir/html/login.html", "log in, please\n");
 spew("$dir/html/public.html",
      join '', map { "<!--# include virtual=\"$_\" -->" }
@@ -134,6 +140,7 @@ spew("$dir/html/public.html",
 spew("$dir/html/members.html",
      join '', map { "<!--# include virtual=\"$_\" -->" }
               qw(/secret /bank /optional));
+spew("$dir/users", "anna:{PLAIN}secret\n");
 spew("$dir/keys.json", Warren::JWT::jwks($key));
 $nginx->start();
 
@@ -184,6 +191,19 @@ like($nginx->get('/any_allow?k=any')->{headers}{ratelimit}, qr/;r=8;/,
 $answer = $nginx->get('/any_allow?k=any', @good);
 like($answer->{headers}{ratelimit}, qr/;r=7;/, 'and the one with a good one');
 is($answer->{headers}{'x-sub'}, '[anna]', 'which has claims');
+
+$answer = $nginx->get('/any_basic');
+is($answer->{status}, 401, 'neither password nor token');
+like($answer->{headers}{'www-authenticate'}, qr/Bearer realm="gateway"/,
+     'asks for a token');
+like($answer->{headers}{'www-authenticate'}, qr/Basic realm="shop"/,
+     'and for a password');
+is(status('/any_basic', @good), 200, 'a token is enough');
+
+$answer = $nginx->get('/any_basic',
+                      authorization => 'Basic YW5uYTpzZWNyZXQ=');
+is($answer->{status}, 200, 'so is a password');
+is($answer->{headers}{'www-authenticate'}, undef, 'and nothing is asked for');
 
 
 # the answer
