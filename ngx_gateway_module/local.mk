@@ -35,6 +35,6 @@ clean-local:
 	rm -rf ngx_gateway_module/objs ngx_gateway_module/nginx
 
 examplesdir = $(docdir)/examples
-examples_DATA =
+dist_examples_DATA = ngx_gateway_module/conf/nginx.conf
 
 .PHONY: module

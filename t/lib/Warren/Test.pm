@@ -480,8 +480,15 @@ END {
 }
 
 
-# An interrupted test cleans up as well.
+# An interrupted test cleans up as well; so does one that hangs.
 $SIG{$_} = sub { exit 130 } for qw(INT TERM HUP);
+
+$SIG{ALRM} = sub {
+    complain('the file took too long, see WARREN_TEST_SECONDS');
+    exit 124;
+};
+alarm($ENV{WARREN_TEST_SECONDS} // 900);
+
 $SIG{PIPE} = 'IGNORE';
 
 
