@@ -31,15 +31,13 @@ sub answered {
 
 sub unroutable {
     my $echo = Echo->new()->start();
-    my $slow = $echo->ask('slow', '{}', headers => { 'x-arg-ms' => '8000' });
+    my $slow = $echo->ask('slow', '{}', headers => { 'x-arg-ms' => '2000' });
     my $asked = $echo->ask('ask');
 
     wait_for(
         sub {
-            my $about = $echo->broker()->api(
-                'GET', '/api/queues/' . $echo->vhost() . '/rpc.echo'
-            );
-            ($about->{messages_unacknowledged} // 0) == 2;
+            $echo->amqp()->rpc('queue.declare', queue => 'rpc.echo',
+                               passive => 1)->{message_count} == 0;
         }, 10, 'both calls at the lane'
     );
     $echo->broker()->api('DELETE', '/api/bindings/' . $echo->vhost()
