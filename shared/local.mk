@@ -10,6 +10,7 @@ warreninclude_HEADERS = \
 	shared/id.h \
 	shared/json.h \
 	shared/log.h \
+	shared/page.h \
 	shared/request.h \
 	shared/service.h \
 	shared/settings.h \
@@ -72,6 +73,7 @@ libwarren_la_SOURCES = \
 	shared/memory.h \
 	shared/outbox.c \
 	shared/outbox.h \
+	shared/page.c \
 	shared/pg_array.c \
 	shared/pg_array.h \
 	shared/pid_file.c \

@@ -12,6 +12,7 @@
 #include "id.h"
 #include "json.h"
 #include "log.h"
+#include "page.h"
 #include "request.h"
 #include "service.h"
 #include "settings.h"

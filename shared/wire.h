@@ -319,6 +319,51 @@ wire_reply_header_is_allowed(const char *name, size_t len)
 }
 
 
+/* A number of four bytes, the most significant first. */
+static inline size_t
+wire_u32(const unsigned char *p)
+{
+    return (size_t) p[0] << 24 | (size_t) p[1] << 16
+           | (size_t) p[2] << 8 | (size_t) p[3];
+}
+
+
+/*
+ * The bytes of a field's value beside its kind, in RabbitMQ's dialect of AMQP
+ * 0-9-1; -1 for kinds that begin with their length, -2 for unknown ones.
+ */
+static inline int
+wire_field_size(unsigned char kind)
+{
+    switch (kind) {
+
+    case 'V':
+        return 0;
+
+    case 't': case 'b': case 'B':
+        return 1;
+
+    case 's': case 'u':
+        return 2;
+
+    case 'I': case 'i': case 'f':
+        return 4;
+
+    case 'D':
+        return 5;
+
+    case 'l': case 'L': case 'd': case 'T':
+        return 8;
+
+    case 'S': case 'x': case 'F': case 'A':
+        return -1;
+
+    default:
+        return -2;
+    }
+}
+
+
 /*
  * Flat scan of an encoded AMQP field table (RabbitMQ's dialect), before any
  * decoder sees it: whether every length fits, every kind is known, and tables
@@ -329,14 +374,12 @@ wire_reply_header_is_allowed(const char *name, size_t len)
 static inline bool
 wire_table_is_sane(const void *table, size_t len)
 {
-    const unsigned char  *p, *last, *ends[WIRE_TABLE_DEPTH_MAX];
+    const unsigned char  *p, *end, *ends[WIRE_TABLE_DEPTH_MAX];
+    int                   size;
+    bool                  arrays[WIRE_TABLE_DEPTH_MAX];
     size_t                n;
     unsigned              depth;
-    bool                  arrays[WIRE_TABLE_DEPTH_MAX];
-
-#define wire_u32(p)                                                           \
-    ((size_t) (p)[0] << 24 | (size_t) (p)[1] << 16                            \
-     | (size_t) (p)[2] << 8 | (size_t) (p)[3])
+    unsigned char         kind;
 
     p = table;
 
@@ -351,88 +394,53 @@ wire_table_is_sane(const void *table, size_t len)
 
     for ( ;; ) {
 
-        while (depth != 0 && p == ends[depth - 1]) {
-            depth--;
+        while (p == ends[depth - 1]) {
+            if (--depth == 0) {
+                return true;
+            }
         }
 
-        if (depth == 0) {
-            return true;
-        }
+        end = ends[depth - 1];
 
-        last = ends[depth - 1];
+        /* items of an array have no name; a name is followed by a kind */
 
-        if (!arrays[depth - 1]) {
-            n = (size_t) *p + 1;
+        n = arrays[depth - 1] ? 0 : (size_t) *p + 1;
 
-            if ((size_t) (last - p) <= n) {
-                return false;
-            }
-
-            p += n;
-        }
-
-        switch (*p++) {
-
-        case 'V':
-            n = 0;
-            break;
-
-        case 't': case 'b': case 'B':
-            n = 1;
-            break;
-
-        case 's': case 'u':
-            n = 2;
-            break;
-
-        case 'I': case 'i': case 'f':
-            n = 4;
-            break;
-
-        case 'D':
-            n = 5;
-            break;
-
-        case 'l': case 'L': case 'd': case 'T':
-            n = 8;
-            break;
-
-        case 'S': case 'x': case 'F': case 'A':
-            if (last - p < 4) {
-                return false;
-            }
-
-            n = wire_u32(p);
-            p += 4;
-
-            if (n > (size_t) (last - p)) {
-                return false;
-            }
-
-            if (p[-5] == 'F' || p[-5] == 'A') {
-                if (depth == WIRE_TABLE_DEPTH_MAX) {
-                    return false;
-                }
-
-                ends[depth] = p + n;
-                arrays[depth++] = (p[-5] == 'A');
-                continue;
-            }
-
-            break;
-
-        default:
-            return false;
-        }
-
-        if (n > (size_t) (last - p)) {
+        if ((size_t) (end - p) <= n) {
             return false;
         }
 
         p += n;
-    }
+        kind = *p++;
+        size = wire_field_size(kind);
 
-#undef wire_u32
+        if (size >= 0) {
+            n = (size_t) size;
+
+        } else if (size == -1 && end - p >= 4) {
+            n = wire_u32(p);
+            p += 4;
+
+        } else {
+            return false;
+        }
+
+        if (n > (size_t) (end - p)) {
+            return false;
+        }
+
+        if (kind != 'F' && kind != 'A') {
+            p += n;
+            continue;
+        }
+
+        if (depth == WIRE_TABLE_DEPTH_MAX) {
+            return false;
+        }
+
+        ends[depth] = p + n;
+        arrays[depth++] = (kind == 'A');
+    }
 }
 
 

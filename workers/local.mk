@@ -58,8 +58,6 @@ warren_notifications_SOURCES = \
 	workers/notifications/notifications.h \
 	workers/notifications/notifications_event.c \
 	workers/notifications/notifications_list.c \
-	workers/notifications/notifications_page.c \
-	workers/notifications/notifications_page.h \
 	workers/notifications/notifications_store.c \
 	workers/notifications/notifications_store.h
 
@@ -71,8 +69,6 @@ warren_orders_SOURCES = \
 	workers/orders/orders_json.c \
 	workers/orders/orders_json.h \
 	workers/orders/orders_list.c \
-	workers/orders/orders_page.c \
-	workers/orders/orders_page.h \
 	workers/orders/orders_store.c \
 	workers/orders/orders_store.h
 

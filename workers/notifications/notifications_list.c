@@ -7,13 +7,12 @@
 #include <string.h>
 
 #include "notifications.h"
-#include "notifications_page.h"
 #include "notifications_store.h"
 
 
 struct list {
-    struct notifications_page   page;
-    struct wr_rows             *rows;
+    struct wr_page    page;
+    struct wr_rows   *rows;
 };
 
 
@@ -40,7 +39,7 @@ notifications_list_gather(struct wr_request *req)
 
     list = wr_arena_alloc(wr_request_arena(req), sizeof(*list));
 
-    if (!notifications_page_read(req, &list->page, &detail)) {
+    if (!wr_page_read(req, &list->page, &detail)) {
         return wr_refuse(req, WIRE_ERROR_INVALID, detail);
     }
 
@@ -80,7 +79,7 @@ notifications_list(struct wr_request *req)
 
     if (count > list->page.limit) {
         count = list->page.limit;
-        cursor = notifications_page_cursor(
+        cursor = wr_page_cursor(
             wr_request_arena(req),
             wr_rows_text(list->rows, count - 1, NOTIFICATIONS_STORE_ID));
     }

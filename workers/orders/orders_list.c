@@ -5,13 +5,12 @@
  */
 
 #include "orders.h"
-#include "orders_page.h"
 #include "orders_store.h"
 
 
 struct list {
-    struct orders_page   page;
-    struct wr_rows      *rows;
+    struct wr_page    page;
+    struct wr_rows   *rows;
 };
 
 
@@ -38,7 +37,7 @@ orders_list_gather(struct wr_request *req)
 
     list = wr_arena_alloc(wr_request_arena(req), sizeof(*list));
 
-    if (!orders_page_read(req, &list->page, &detail)) {
+    if (!wr_page_read(req, &list->page, &detail)) {
         return wr_refuse(req, WIRE_ERROR_INVALID, detail);
     }
 
@@ -76,7 +75,7 @@ orders_list(struct wr_request *req)
 
     if (count > list->page.limit) {
         count = list->page.limit;
-        cursor = orders_page_cursor(wr_request_arena(req),
+        cursor = wr_page_cursor(wr_request_arena(req),
                                     wr_rows_text(list->rows, count - 1,
                                                  ORDERS_STORE_ID));
     }

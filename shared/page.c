@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "arena.h"
-#include "notifications_page.h"
+#include "page.h"
 #include "request.h"
 
 
@@ -29,15 +29,15 @@ static bool read_cursor(const char *text, char id_r[WR_UUID_SIZE]);
 
 
 bool
-notifications_page_read(struct wr_request *req,
-    struct notifications_page *page, const char **detail_r)
+wr_page_read(struct wr_request *req, struct wr_page *page,
+    const char **detail_r)
 {
     const char  *limit, *cursor;
 
     limit = wr_request_arg(req, "limit");
     cursor = wr_request_arg(req, "cursor");
 
-    page->limit = NOTIFICATIONS_PAGE_LIMIT;
+    page->limit = WR_PAGE_LIMIT;
 
     if (limit != NULL && !read_limit(limit, &page->limit)) {
         *detail_r = "limit must be from 1 to 100";
@@ -61,7 +61,7 @@ notifications_page_read(struct wr_request *req,
 
 
 const char *
-notifications_page_cursor(struct wr_arena *arena, const char *id)
+wr_page_cursor(struct wr_arena *arena, const char *id)
 {
     char      *cursor, digit[3];
     size_t     n;
@@ -110,7 +110,7 @@ read_limit(const char *text, int *limit_r)
 
     *limit_r = atoi(text);
 
-    return *limit_r >= 1 && *limit_r <= NOTIFICATIONS_PAGE_LIMIT_MAX;
+    return *limit_r >= 1 && *limit_r <= WR_PAGE_LIMIT_MAX;
 }
 
 
