@@ -32,7 +32,8 @@ uninstall-hook:
 endif
 
 clean-local:
-	rm -rf ngx_gateway_module/objs ngx_gateway_module/nginx
+	rm -rf ngx_gateway_module/objs ngx_gateway_module/nginx \
+	    ngx_gateway_module/configure.log
 
 examplesdir = $(docdir)/examples
 dist_examples_DATA = ngx_gateway_module/conf/nginx.conf
