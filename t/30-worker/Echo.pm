@@ -44,7 +44,7 @@ sub new {
         service => 'echo', program => build_dir() . '/t/30-worker/echo_worker',
         broker => $self->{broker}, vhost => $self->{vhost},
         database => $self->{database}, settings => $option{settings} // {},
-        allow => $option{allow}
+        allow => $option{allow}, topology => $option{topology} // 1
     );
 
     return $self;

@@ -12,10 +12,34 @@ use Test::More;
 use Echo;
 use Warren::Test;
 
+in_flight();
 killed();
 stopped();
 
 done_testing();
+
+
+# The same message at two lanes: the second one does not wait in the database.
+sub in_flight {
+    my $echo = Echo->new(settings => { lanes => 2, prefetch => 1 })->start();
+    my %slow = (id => Echo::uuid(),
+                headers => { 'x-arg-ms' => '2000', 'x-keyed' => '1' });
+    my $first = $echo->ask('slow', '{}', %slow);
+    my $second = $echo->ask('slow', '{}', %slow);
+
+    my $reply = $echo->answer($second);
+    is($reply->{status}, 409, 'a key whose first request runs is in flight');
+    is($reply->{json}{type}, 'urn:warren:error:idempotency_in_flight',
+       'and that is what it is told');
+    is($echo->answer($first)->{status}, 200, 'the first one ends');
+
+    %slow = (id => Echo::uuid(), headers => { 'x-arg-ms' => '1500' });
+    $first = $echo->ask('slow', '{}', %slow);
+    $second = $echo->ask('slow', '{}', %slow);
+    is($echo->answer($second)->{body}, $echo->answer($first)->{body},
+       'without a key, the second one waits for the reply of the first');
+    $echo->worker()->stop();
+}
 
 
 # Lanes are killed while commands run: what was committed and not acknowledged
