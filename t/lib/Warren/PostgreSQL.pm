@@ -93,7 +93,7 @@ sub start {
         mkdir $data;
 
         if ($> == 0) {
-            my @words = drop_root('postgres');
+            my @words = drop_root('postgres', $dir);
             my ($uid) = "@words" =~ /reuid=(\d+)/;
             my ($gid) = "@words" =~ /regid=(\d+)/;
             chown $uid, $gid, $data;
@@ -101,8 +101,8 @@ sub start {
 
         my ($status, $output) = run_command(
             command => [
-                drop_root('postgres'), program('initdb'), '-D', $data, '-U',
-                'postgres', '-A', 'trust', '-N', '-E', 'UTF8',
+                drop_root('postgres', $dir), program('initdb'), '-D', $data,
+                '-U', 'postgres', '-A', 'trust', '-N', '-E', 'UTF8',
                 '--no-locale', '--no-instructions'
             ],
             directory => '/'
@@ -112,7 +112,7 @@ sub start {
 
     $self->{pid} = spawn(
         command => [
-            drop_root('postgres'), program('postgres'), '-D', $data,
+            drop_root('postgres', $dir), program('postgres'), '-D', $data,
             '-p', $self->{port}, '-k', '',
             '-c', 'listen_addresses=127.0.0.1', '-c', 'fsync=off',
             '-c', 'synchronous_commit=off', '-c', 'full_page_writes=off',
@@ -157,8 +157,12 @@ sub kill9 {
 
     # its children notice that it is gone, and end by themselves
     my $pid = delete $self->{pid};
-    my @children = map { m{/proc/(\d+)/stat} && slurp($_) =~ /\) \S \Q$pid\E /
-                         ? $1 : () } glob '/proc/[0-9]*/stat';
+    my @children;
+
+    for my $path (glob '/proc/[0-9]*/stat') {
+        my $text = eval { slurp($path) } // next;
+        push @children, $1 if $text =~ /\A(\d+) \(.*\) \S \Q$pid\E /s;
+    }
 
     stop_process($pid, 'KILL', 5, 'PostgreSQL');
     kill 'KILL', @children if @children;
