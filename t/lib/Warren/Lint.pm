@@ -318,8 +318,8 @@ my @layers = (
     broker => [qw(broker)],
     database => [qw(db pg_array)],
     join => [qw(
-        announce ask batch crash dead decode dispatch gather inbox lane outbox page
-        reply request retry service settle tx turn warren
+        announce ask batch crash dead decode dispatch gather inbox lane outbox
+        page reply request retry service settle tx turn warren
     )],
 );
 
