@@ -11,21 +11,20 @@
 #include <openssl/rand.h>
 
 
-#define NGX_HTTP_GATEWAY_RANDOM_MAX  32
-
-
+static ngx_int_t ngx_http_gateway_random(ngx_http_request_t *r,
+    u_char *bytes_r, size_t n);
 static void ngx_http_gateway_uuid_text(u_char *bytes, u_char *uuid_r);
 
 
 ngx_int_t
-ngx_http_gateway_uuid7(u_char *uuid_r)
+ngx_http_gateway_uuid7(ngx_http_request_t *r, u_char *uuid_r)
 {
     u_char       bytes[16];
     uint64_t     now;
     ngx_uint_t   i;
     ngx_time_t  *tp;
 
-    if (RAND_bytes(bytes, sizeof(bytes)) != 1) {
+    if (ngx_http_gateway_random(r, bytes, sizeof(bytes)) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -97,7 +96,7 @@ done:
 
 
 ngx_int_t
-ngx_http_gateway_random_hex(u_char *hex_r, size_t n)
+ngx_http_gateway_random_hex(ngx_http_request_t *r, u_char *hex_r, size_t n)
 {
     u_char      bytes[NGX_HTTP_GATEWAY_RANDOM_MAX], any;
     ngx_uint_t  i;
@@ -107,7 +106,7 @@ ngx_http_gateway_random_hex(u_char *hex_r, size_t n)
     }
 
     do {
-        if (RAND_bytes(bytes, (int) n) != 1) {
+        if (ngx_http_gateway_random(r, bytes, n) != NGX_OK) {
             return NGX_ERROR;
         }
 
@@ -118,6 +117,35 @@ ngx_http_gateway_random_hex(u_char *hex_r, size_t n)
     } while (any == 0 && n != 0);
 
     (void) ngx_hex_dump(hex_r, bytes, n);
+
+    return NGX_OK;
+}
+
+
+/*
+ * OpenSSL is asked for many bytes at a time: each question makes a system call
+ * and passes several locks, and a request needs four.  n is at most
+ * NGX_HTTP_GATEWAY_RANDOM_MAX.
+ */
+
+static ngx_int_t
+ngx_http_gateway_random(ngx_http_request_t *r, u_char *bytes_r, size_t n)
+{
+    ngx_http_gateway_main_conf_t  *gmcf;
+
+    gmcf = ngx_http_get_module_main_conf(r, ngx_http_gateway_module);
+
+    if (gmcf->nrandom < n) {
+
+        if (RAND_bytes(gmcf->random, sizeof(gmcf->random)) != 1) {
+            return NGX_ERROR;
+        }
+
+        gmcf->nrandom = sizeof(gmcf->random);
+    }
+
+    gmcf->nrandom -= n;
+    ngx_memcpy(bytes_r, gmcf->random + gmcf->nrandom, n);
 
     return NGX_OK;
 }

@@ -371,7 +371,7 @@ ngx_http_gateway_message_id(ngx_http_gateway_call_t *ctx,
     }
 
     if (rc == NGX_DECLINED) {
-        return ngx_http_gateway_uuid7(uuid) == NGX_OK
+        return ngx_http_gateway_uuid7(r, uuid) == NGX_OK
                ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

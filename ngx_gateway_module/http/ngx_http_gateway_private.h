@@ -22,6 +22,10 @@
 /* steps of the latency histogram, without the last one, "+Inf" */
 #define NGX_HTTP_GATEWAY_BUCKETS         14
 
+/* random bytes that a process has in store, and the most taken at once */
+#define NGX_HTTP_GATEWAY_RANDOM          1024
+#define NGX_HTTP_GATEWAY_RANDOM_MAX      32
+
 /* replies are counted by their status: 2xx, 3xx, 4xx, 5xx */
 #define NGX_HTTP_GATEWAY_CLASSES         4
 
@@ -105,6 +109,10 @@ typedef struct {
     ngx_atomic_uint_t            generation;
     ngx_uint_t                   nworkers;
     ngx_event_t                 *report;      /* of the process */
+
+    /* of the process, too: randomness in store, taken from its end */
+    size_t                       nrandom;
+    u_char                       random[NGX_HTTP_GATEWAY_RANDOM];
 } ngx_http_gateway_main_conf_t;
 
 
@@ -221,7 +229,7 @@ ngx_int_t ngx_http_gateway_header_out(ngx_http_request_t *r, char *name,
 #define NGX_HTTP_GATEWAY_UUID_LEN        36
 
 /* A new UUID of version 7 as text.  NGX_OK, or NGX_ERROR: no randomness. */
-ngx_int_t ngx_http_gateway_uuid7(u_char *uuid_r);
+ngx_int_t ngx_http_gateway_uuid7(ngx_http_request_t *r, u_char *uuid_r);
 
 /*
  * The UUID (version 8) that is made of a SHA-256 of the parts; each is
@@ -230,8 +238,12 @@ ngx_int_t ngx_http_gateway_uuid7(u_char *uuid_r);
 ngx_int_t ngx_http_gateway_uuid_of(ngx_str_t *parts, ngx_uint_t n,
     u_char *uuid_r);
 
-/* n random bytes, at most 32, as 2n hex digits, not all zero. */
-ngx_int_t ngx_http_gateway_random_hex(u_char *hex_r, size_t n);
+/*
+ * n random bytes, at most NGX_HTTP_GATEWAY_RANDOM_MAX, as 2n hex digits, not
+ * all zero.  NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_http_gateway_random_hex(ngx_http_request_t *r, u_char *hex_r,
+    size_t n);
 
 
 /* ngx_http_gateway_message.c */

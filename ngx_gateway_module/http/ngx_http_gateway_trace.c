@@ -53,7 +53,7 @@ ngx_http_gateway_request_id(ngx_http_request_t *r, ngx_str_t *id)
 
         } else {
             p = ngx_pnalloc(r->main->pool, NGX_HTTP_GATEWAY_UUID_LEN);
-            if (p == NULL || ngx_http_gateway_uuid7(p) != NGX_OK) {
+            if (p == NULL || ngx_http_gateway_uuid7(r, p) != NGX_OK) {
                 return NGX_ERROR;
             }
 
@@ -116,7 +116,7 @@ ngx_http_gateway_traceparent(ngx_http_request_t *r, ngx_str_t *tp)
         } else {
             ngx_memcpy(p, "00-", 3);
 
-            if (ngx_http_gateway_random_hex(p + 3, 16) != NGX_OK) {
+            if (ngx_http_gateway_random_hex(r, p + 3, 16) != NGX_OK) {
                 return NGX_ERROR;
             }
 
@@ -126,7 +126,8 @@ ngx_http_gateway_traceparent(ngx_http_request_t *r, ngx_str_t *tp)
 
         p[NGX_HTTP_GATEWAY_TRACE_HEAD] = '-';
 
-        if (ngx_http_gateway_random_hex(p + NGX_HTTP_GATEWAY_TRACE_HEAD + 1, 8)
+        if (ngx_http_gateway_random_hex(r, p + NGX_HTTP_GATEWAY_TRACE_HEAD + 1,
+                                        8)
             != NGX_OK)
         {
             return NGX_ERROR;

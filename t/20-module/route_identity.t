@@ -141,6 +141,19 @@ $r = $nginx->get('/page.html', @anna);
 like($r->{body}, qr/"x-sub":"anna"/, 'with a token it does');
 
 
+# what is drawn at random
+
+my %drawn;
+
+for (1 .. 50) {
+    $h = $nginx->get('/off')->{json}{headers};
+    my ($trace, $parent) = (split /-/, $h->{traceparent})[1, 2];
+    $drawn{$_}++ for $h->{'x-request-id'}, $trace, $parent;
+}
+
+is(keys %drawn, 150, 'ids of requests, traces and spans never come twice');
+
+
 # keys
 
 sub id {
