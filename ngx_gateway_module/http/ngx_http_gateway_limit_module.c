@@ -673,7 +673,10 @@ ngx_http_gateway_limit_resolve(ngx_conf_t *cf,
         }
     }
 
-    /* all processes lock in one order */
+    /*
+     * All processes lock in one order, those of the configuration before, too:
+     * after a reload they still charge the same zones.
+     */
 
     ngx_sort(limits->limits.elts, limits->limits.nelts,
              sizeof(ngx_http_gateway_limit_t),
@@ -691,7 +694,8 @@ ngx_http_gateway_limit_compare(const void *one, const void *two)
     const ngx_http_gateway_limit_t  *first = one;
     const ngx_http_gateway_limit_t  *second = two;
 
-    return (ngx_int_t) first->zone->index - (ngx_int_t) second->zone->index;
+    return ngx_memn2cmp(first->name.data, second->name.data, first->name.len,
+                        second->name.len);
 }
 
 
@@ -775,7 +779,6 @@ ngx_http_gateway_limit_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     zone->shm_zone->init = ngx_http_gateway_limit_zone_init;
     zone->shm_zone->data = zone;
-    zone->index = lmcf->zones.nelts;
 
     slot = ngx_array_push(&lmcf->zones);
     if (slot == NULL) {

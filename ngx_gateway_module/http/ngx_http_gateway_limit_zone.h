@@ -32,7 +32,6 @@ typedef struct ngx_http_gateway_limit_shared_s  ngx_http_gateway_limit_shared_t;
 
 typedef struct {
     ngx_str_t                         name;
-    ngx_uint_t                        index;    /* the order of locking */
     ngx_http_complex_value_t          key;
     ngx_http_gateway_gcra_t           gcra;
     ngx_str_t                         policy;   /* of the RateLimit-Policy */
@@ -70,7 +69,7 @@ ngx_int_t ngx_http_gateway_limit_zone_key(
 
 /*
  * Charges all n items, or none if one of them does not pass; the items are of
- * different zones, in the order of their index.  The results are filled in.
+ * different zones, in the order of their names.  The results are filled in.
  * It locks, and neither allocates from the process nor logs.
  *
  *     NGX_OK        charged

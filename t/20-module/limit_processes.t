@@ -18,7 +18,7 @@ use Warren::Nginx;
 use Warren::Test;
 
 
-my $nginx = Warren::Nginx->new(conf => <<'END', workers => 4);
+my $conf = <<'END';
 %%GLOBALS%%
 events { accept_mutex off; }
 http {
@@ -36,6 +36,7 @@ http {
 }
 END
 
+my $nginx = Warren::Nginx->new(conf => $conf, workers => 4);
 my $dir = $nginx->dir();
 mkdir "$dir/html";
 spew("$dir/html/$_", "the page\n") for qw(one ab ba);
@@ -99,5 +100,23 @@ is(ask(2, 20, '/one?k=r'), '200:40', 'some more after a reload');
 $nginx->reload();
 is(ask(2, 20, '/one?k=r'), '200:20 429:20',
    'and the rest after another one');
+
+
+# Processes of two configurations work side by side after a reload.  A process
+# holds all zones of a request while it charges them, and tells them in the
+# order in which it took them: that must be one for all processes.
+
+sub order {
+    return join ' ', $nginx->get($_[0])->{headers}{ratelimit} =~ /"(\w+)"/g;
+}
+
+my $before = order('/ab?k=o&j=o');
+is(order('/ba?k=o&j=o'), $before, 'zones are taken in one order');
+
+$conf =~ s/^( +gateway_limit_zone .* zone=first.*\n)(.*\n)/$2$1/m
+    or die "no zones in the configuration\n";
+$nginx->write_conf($conf)->reload();
+is(order('/ab?k=o&j=o'), $before,
+   'and in the same when the configuration has them in another');
 
 done_testing();
