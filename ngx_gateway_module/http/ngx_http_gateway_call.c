@@ -354,8 +354,6 @@ static ngx_int_t
 ngx_http_gateway_call_failed(ngx_http_gateway_call_t *ctx,
     enum wire_error error)
 {
-    ngx_str_t  value;
-
     ngx_http_gateway_call_settle(ctx);
 
     (void) ngx_atomic_fetch_add(&ctx->route->stats->outcomes[error], 1);
@@ -364,17 +362,6 @@ ngx_http_gateway_call_failed(ngx_http_gateway_call_t *ctx,
                                     - ctx->started_usec);
 
     ctx->request->connection->log->action = "refusing a call";
-
-    if (error == WIRE_ERROR_OVERLOADED || error == WIRE_ERROR_UNAVAILABLE) {
-        ngx_str_set(&value, "1");
-
-        if (ngx_http_gateway_header_out(ctx->request, "Retry-After", &value,
-                                        NULL)
-            != NGX_OK)
-        {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-    }
 
     return ngx_http_gateway_refuse(ctx->request, error, NULL);
 }

@@ -574,7 +574,7 @@ ngx_http_gateway_ready_refuse(ngx_http_request_t *r,
     ngx_uint_t wanted)
 {
     u_char                   *p, *last;
-    ngx_str_t                 detail, value;
+    ngx_str_t                 detail;
     ngx_uint_t                i;
     ngx_http_gateway_peer_t  *peer;
 
@@ -606,13 +606,6 @@ ngx_http_gateway_ready_refuse(ngx_http_request_t *r,
     }
 
     detail.len = p - detail.data;
-
-    ngx_str_set(&value, "1");
-
-    if (ngx_http_gateway_header_out(r, "Retry-After", &value, NULL) != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
 
     return ngx_http_gateway_refuse(r, WIRE_ERROR_UNAVAILABLE, &detail);
 }

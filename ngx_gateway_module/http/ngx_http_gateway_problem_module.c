@@ -29,6 +29,9 @@ static ngx_int_t ngx_http_gateway_problem_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 static ngx_http_gateway_problem_t *ngx_http_gateway_problem_of_nginx(
     ngx_http_request_t *r);
+static ngx_int_t ngx_http_gateway_problem_later(ngx_http_request_t *r,
+    enum wire_error error);
+static void ngx_http_gateway_problem_forget(ngx_http_request_t *r);
 static ngx_int_t ngx_http_gateway_problem_id(ngx_http_request_t *r,
     ngx_uint_t is_problem);
 static ngx_int_t ngx_http_gateway_problem_write(ngx_http_request_t *r,
@@ -69,6 +72,11 @@ ngx_module_t  ngx_http_gateway_problem_module = {
 
 static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
 static ngx_http_output_body_filter_pt    ngx_http_next_body_filter;
+
+
+/* of what did not happen and may be repeated; it is known by its address */
+
+static ngx_str_t  ngx_http_gateway_problem_retry = ngx_string("1");
 
 
 /* nginx's own refusals in a routed location, and what they are here */
@@ -114,6 +122,10 @@ ngx_http_gateway_refuse(ngx_http_request_t *r, enum wire_error error,
         problem->detail = *detail;
     }
 
+    if (ngx_http_gateway_problem_later(r, error) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     ngx_http_gateway_count(r, outcomes[error]);
 
     return wire_error_info(error)->status;
@@ -149,6 +161,11 @@ ngx_http_gateway_problem_header_filter(ngx_http_request_t *r)
     }
 
     if (problem == NULL) {
+
+        if (r == r->main && r->internal) {
+            ngx_http_gateway_problem_forget(r);
+        }
+
         return ngx_http_next_header_filter(r);
     }
 
@@ -204,10 +221,63 @@ ngx_http_gateway_problem_of_nginx(ngx_http_request_t *r)
 
     problem->error = ngx_http_gateway_problems[i].error;
 
+    if (ngx_http_gateway_problem_later(r, problem->error) != NGX_OK) {
+        return NULL;
+    }
+
     ngx_http_gateway_count(r, outcomes[problem->error]);
     ngx_http_set_ctx(r, problem, ngx_http_gateway_problem_module);
 
     return problem;
+}
+
+
+/* Retry-After for errors that have it.  NGX_OK or NGX_ERROR. */
+
+static ngx_int_t
+ngx_http_gateway_problem_later(ngx_http_request_t *r, enum wire_error error)
+{
+    if (error != WIRE_ERROR_OVERLOADED && error != WIRE_ERROR_UNAVAILABLE) {
+        return NGX_OK;
+    }
+
+    return ngx_http_gateway_header_out(r, "Retry-After",
+                                       &ngx_http_gateway_problem_retry, NULL);
+}
+
+
+/* an error_page may have made another answer of a 503: there is no later */
+
+static void
+ngx_http_gateway_problem_forget(ngx_http_request_t *r)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    if (r->headers_out.status == NGX_HTTP_SERVICE_UNAVAILABLE) {
+        return;
+    }
+
+    part = &r->headers_out.headers.part;
+    h = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                return;
+            }
+
+            part = part->next;
+            h = part->elts;
+            i = 0;
+        }
+
+        if (h[i].value.data == ngx_http_gateway_problem_retry.data) {
+            h[i].hash = 0;
+        }
+    }
 }
 
 

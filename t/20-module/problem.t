@@ -73,6 +73,14 @@ http {
             try_files /oops.html =404;
         }
         location = /file_token { gateway_jwt on; try_files /oops.html =404; }
+        location = /call_page {
+            error_page 503 /oops.html;
+            gateway_route call orders get;
+        }
+        location = /call_named {
+            error_page 503 = @login;
+            gateway_route call orders get;
+        }
         location = /denied { deny all; gateway_route call orders get; }
         location = /tight {
             limit_req zone=tight;
@@ -145,8 +153,9 @@ problem_is($nginx->get('/denied'), 403, 'forbidden',
            'what nginx refuses in a routed location');
 
 $nginx->get('/tight');
-problem_is($nginx->get('/tight'), 503, 'overloaded',
-           'a rate of nginx in a routed location');
+$r = $nginx->get('/tight');
+problem_is($r, 503, 'overloaded', 'a rate of nginx in a routed location');
+is($r->{headers}{'retry-after'}, 1, 'and it says when to come again');
 
 problem_is($nginx->post('/call', 'x' x 1048577), 413, 'too_large',
            'a body that nginx refuses');
@@ -167,6 +176,15 @@ like($r->{headers}{'www-authenticate'} // '', qr/^Bearer/,
      'and the header that belongs to it');
 is($nginx->get('/token_named')->{body}, "log in\n",
    'a named error_page wins, too');
+
+$r = $nginx->get('/call_page');
+is($r->{body}, "oops\n", 'error_page wins over an absent broker');
+is($r->{headers}{'retry-after'}, 1, 'with the time to come again');
+$r = $nginx->get('/call_named');
+is($r->{body}, "log in\n", 'a named one answers in its place');
+is($r->{status}, 200, 'with its own status');
+is($r->{headers}{'retry-after'}, undef,
+   'and nothing is left of what it replaces');
 
 $r = $nginx->get('/any');
 is($r->{status}, 200, 'who is admitted otherwise is admitted');
