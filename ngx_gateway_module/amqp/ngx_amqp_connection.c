@@ -78,7 +78,7 @@ ngx_amqp_connect(ngx_cycle_t *cycle, const ngx_amqp_broker_t *broker,
     if (ac->ntargets == 0) {
         ngx_log_error(NGX_LOG_ERR, &ac->log, 0,
                       "no address of the broker is known, "
-                      "its name did not resolve");
+                      "reload when its name resolves");
         return ac;
     }
 

@@ -383,8 +383,8 @@ ngx_http_gateway_broker_host(ngx_conf_t *cf, ngx_str_t *host,
         /* no reason not to start: it may resolve later */
 
         ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                           "%s in url \"%V\", its routes answer 503 until it "
-                           "is known", u.err ? u.err : "no address",
+                           "%s in url \"%V\", it is not tried until a reload "
+                           "finds it", u.err ? u.err : "no address",
                            &url->url);
         return NGX_CONF_OK;
     }

@@ -148,7 +148,7 @@ ok($is_valid, 'settings may be included') or diag($output);
 ($is_valid, $output) = try(block("url amqp://g\@no.such.host.invalid/; "
                                  . $password), location($route));
 ok($is_valid, 'a name that does not resolve is no error') or diag($output);
-like($output, qr/\[warn\].*host not found.*answer 503 until it is known/,
+like($output, qr/\[warn\].*host not found.*is not tried until a reload/,
      'but told');
 
 
@@ -286,9 +286,26 @@ $example =~ s{^(?:user|pid|error_log|worker_processes) .*;$}{}mg;
 $example =~ s{/etc/warren/}{$dir/}g;
 $example =~ s{^    access_log .*;$}{}mg;
 $example =~ s{^http \{$}{http \{ %%HTTP%%}m;
-$example =~ s{listen 8080}{listen 127.0.0.1:%%PORT%%}g;
+$example =~ s{listen +8080}{listen 127.0.0.1:%%PORT%%}g;
 
 ($is_valid, $output) = $nginx->test($example);
 ok($is_valid, 'the annotated example loads') or diag($output);
+
+$nginx->write_conf($example)->start();
+
+for my $path (qw(/users /login)) {
+    like($nginx->get($path)->{headers}{'ratelimit-policy'},
+         qr/\A"per_address";[^,]+\z/, "its $path is limited by address");
+}
+
+for my $path (qw(/users/me /orders /notifications),
+              map { "$_/01234567-89ab-cdef-0123-456789abcdef" }
+                  qw(/users /orders))
+{
+    my $r = $nginx->get($path);
+    is($r->{status}, 401, "its $path wants a token");
+    like($r->{headers}{'ratelimit-policy'}, qr/"per_address".*"per_user"/,
+         'and is limited by address as well as by person');
+}
 
 done_testing();
