@@ -1,0 +1,195 @@
+#!/usr/bin/perl
+
+# Copyright (C) the Warren authors
+#
+# Tests for the script dev: what somebody does with a fresh checkout.
+
+use strict;
+use warnings;
+
+use lib 't/lib';
+
+use Test::More;
+
+use Warren::HTTP;
+use Warren::Test qw(
+    wait_for at_exit free_port is_sanitized run_command slurp source_dir
+    tempdir
+);
+
+
+plan skip_all => 'dev builds for itself, without sanitizers'
+    if is_sanitized();
+
+my $tree = checkout();
+
+at_exit(sub { dev('down') });
+
+my ($status, $output) = dev('status');
+is($status >> 8, 1, 'where nothing was started there is no status');
+like($output, qr/\.\/dev up does/, 'and it is told what to do');
+
+($status, $output) = dev('token');
+like($output, qr/\.\/dev up makes it/, 'nor is there a token');
+
+my ($url, $token, @commands) = up();
+
+pasted();
+again();
+tokens();
+broken();
+ports();
+down();
+
+done_testing();
+
+
+# The files of the tree, as a clone would have them.
+sub checkout {
+    my $dir = tempdir('checkout') . '/warren';
+
+    my ($rc, $text) = run_command(
+        command => [
+            'sh', '-c', 'mkdir "$1" && cd "$2" && tar -cf - --exclude=./var'
+            . ' --exclude=./.git . | tar -xf - -C "$1"',
+            'sh', $dir, source_dir()
+        ]
+    );
+    die "copy: $text\n" if $rc != 0;
+
+    return $dir;
+}
+
+
+sub dev {
+    my (@words) = @_;
+
+    return run_command(
+        command => ['./dev', @words], directory => $tree, seconds => 300
+    );
+}
+
+
+sub up {
+    my ($rc, $text) = dev('up');
+
+    is($rc, 0, 'up brings everything up') or diag($text);
+
+    my ($at) = $text =~ /^Warren is at (http:\S+)$/m;
+    my ($jwt) = $text =~ /^(eyJ\S+)$/m;
+    my @curl = $text =~ /^(curl .+)$/mg;
+
+    ok($at, 'and prints where it is') or BAIL_OUT($text);
+    ok($jwt, 'a token') or BAIL_OUT($text);
+    is(@curl, 3, 'and three commands');
+
+    return ($at, $jwt, @curl);
+}
+
+
+sub pasted {
+    my @said = map {
+        (run_command(command => ['sh', '-c', $_]))[1]
+    } @commands[0, 1];
+
+    like($said[0], qr/ 201 /, 'pasted, the first one places an order');
+    my ($id) = $said[0] =~ m{^Location: /orders/(\S+?)\r?$}mi;
+    like($said[1], qr/"id":"\Q$id\E"/, 'the second one shows it');
+
+    my $told;
+    wait_for(
+        sub {
+            $told = (run_command(command => ['sh', '-c', $commands[2]]))[1];
+            $told =~ /"order_id": ?"\Q$id\E"/;
+        },
+        20, 'the notification'
+    );
+    like($told, qr/Order placed/, 'the third one what was told of it');
+}
+
+
+sub again {
+    my %before = pids();
+
+    is(keys %before, 6, 'six servers run');
+    up();
+    is_deeply({ pids() }, \%before, 'up again starts nothing anew');
+}
+
+
+sub pids {
+    my ($rc, $text) = dev('status');
+
+    return $text =~ /^(\w+): runs, pid (\d+)/mg;
+}
+
+
+sub tokens {
+    my ($rc, $text) = dev('token', '--sub',
+                          '00000000-0000-7000-8000-000000000001',
+                          '--scope', 'orders:read');
+    chomp $text;
+
+    my ($port) = $url =~ /:(\d+)$/;
+    my $http = Warren::HTTP->new(port => $port);
+
+    is($http->get('/orders', authorization => "Bearer $text")->{status}, 200,
+       'a token that dev prints is accepted');
+    is($http->post('/orders', { currency => 'EUR', lines => [{
+           product_id => 'tea', quantity => 1, unit_price_cents => 1
+       }] }, authorization => "Bearer $text")->{status}, 403,
+       'and has no more scope than was asked for');
+    is($http->get('/orders', authorization => 'Bearer ' . $text =~ s/.\z//r)
+       ->{status}, 401, 'a broken one is not');
+
+    ($rc, $text) = dev('token', '--sub');
+    is($text, "dev: token: --sub needs a value\n",
+       'an option without its value is told in one line');
+}
+
+
+sub broken {
+    my %pid = pids();
+
+    kill KILL => -$pid{users};
+    wait_for(sub { !{ pids() }->{users} }, 10, 'the end of users');
+
+    my ($rc, $text) = dev('status');
+    is($rc >> 8, 1, 'a worker that was killed makes status fail');
+    like($text, qr/^users: does not run, log var\/log\/users\.log$/m,
+         'which names its log');
+
+    up();
+    isnt({ pids() }->{users}, $pid{users}, 'up starts it again');
+    is({ pids() }->{orders}, $pid{orders}, 'and leaves the others alone');
+}
+
+
+sub ports {
+    local $ENV{WARREN_PORT} = free_port();
+
+    my ($rc, $text) = dev('up');
+    is($rc >> 8, 1, 'a running nginx does not move to another port');
+    like($text, qr/^dev: nginx runs on port \d+ already; .*\n\z/,
+         'and that is told in one line');
+}
+
+
+sub down {
+    my ($rc, $text) = dev('down');
+    is($rc, 0, 'down stops everything');
+    is_deeply({ pids() }, {}, 'nothing runs then');
+
+    my ($port) = $url =~ /:(\d+)$/;
+    ok(!eval { Warren::HTTP->new(port => $port)->get('/'); 1 },
+       'and nobody listens');
+    is((dev('down'))[0], 0, 'down again is harmless');
+
+    my $taken = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1);
+    local $ENV{WARREN_PORT} = $taken->sockport();
+    is((dev('up'))[1], "dev: port $ENV{WARREN_PORT} is taken\n",
+       'a port that somebody has is told in one line');
+
+    is((dev('reset'))[0], 0, 'reset succeeds');
+    ok(!-e "$tree/var/secrets", 'and forgets the secrets');
+}
