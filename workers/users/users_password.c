@@ -4,6 +4,7 @@
  * Hashes of passwords: Argon2id (RFC 9106).
  */
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,9 @@
 #define LANES      1
 #define SALT_SIZE  16
 #define HASH_SIZE  32
+
+/* larger pieces go back to the system when they are freed */
+#define KEPT_SIZE  1048576
 
 /* "$argon2id$v=19$m=…,t=…,p=1$salt$hash" */
 #define TEXT_SIZE  160
@@ -51,6 +55,10 @@ users_password_new(int64_t memory_bytes, int64_t passes,
         *error_r = "password.passes must be from 1 to 64";
         return NULL;
     }
+
+    /* else the C library would keep a hash's memory for the next one, in each
+       lane: megabytes that are needed for milliseconds */
+    mallopt(M_MMAP_THRESHOLD, KEPT_SIZE);
 
     password = calloc(1, sizeof(*password));
 
