@@ -14,6 +14,9 @@
 /* the longest name of an argument */
 #define NGX_HTTP_GATEWAY_ARG_MAX   64
 
+/* the default of gateway_max_body, and that of nginx */
+#define NGX_HTTP_GATEWAY_MAX_BODY  1048576
+
 
 static void *ngx_http_gateway_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_gateway_merge_loc_conf(ngx_conf_t *cf, void *parent,
@@ -189,13 +192,15 @@ ngx_http_gateway_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_gateway_loc_conf_t  *conf = child;
 
     ngx_http_core_loc_conf_t  *clcf;
+    ngx_http_gateway_route_t  *route;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
     ngx_conf_merge_ptr_value(conf->args, prev->args, NULL);
     ngx_conf_merge_str_value(conf->use, prev->use, "");
     ngx_conf_merge_msec_value(conf->timeout, prev->timeout, 5000);
-    ngx_conf_merge_size_value(conf->max_body, prev->max_body, 1024 * 1024);
+    ngx_conf_merge_size_value(conf->max_body, prev->max_body,
+                              NGX_HTTP_GATEWAY_MAX_BODY);
     ngx_conf_merge_size_value(conf->max_reply, prev->max_reply, 1024 * 1024);
 
     /* "if" and limit_except are nameless locations of their own */
@@ -214,6 +219,20 @@ ngx_http_gateway_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     if (clcf->lmt_excpt && clcf->handler == NULL) {
         clcf->handler = ngx_http_gateway_route_handler;
+    }
+
+    /* the default is not worth a word: nobody asked for it */
+
+    if (conf->max_body != NGX_HTTP_GATEWAY_MAX_BODY
+        && clcf->client_max_body_size != 0
+        && clcf->client_max_body_size < (off_t) conf->max_body)
+    {
+        route = conf->routes->elts;
+
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                      "gateway_max_body is above client_max_body_size, which "
+                      "holds; raise that one too, for the route in %V:%ui",
+                      &route->file, route->line);
     }
 
     /* so a body without a length is refused before it fills the disk */

@@ -152,6 +152,26 @@ like($output, qr/\[warn\].*host not found.*is not tried until a reload/,
      'but told');
 
 
+# a limit of the body that another one makes void
+
+my $small = 'client_max_body_size 2m;';
+
+($is_valid, $output) = try($broker, location("$small gateway_max_body 4m;"
+                                             . $route));
+ok($is_valid, 'a limit above that of nginx is no error') or diag($output);
+like($output,
+     qr/\[warn\].*gateway_max_body is above client_max_body_size, which/,
+     'but told');
+
+for my $lines ("$small $route", "$small gateway_max_body 2m; $route",
+               "client_max_body_size 0; gateway_max_body 4m; $route",
+               "client_max_body_size 64k; $route")
+{
+    (undef, $output) = try($broker, location($lines));
+    unlike($output, qr/\[warn\]/, "and what works is not: $lines");
+}
+
+
 # routes
 
 my @refused = (
