@@ -285,6 +285,10 @@ ngx_http_gateway_limit_collect(ngx_http_request_t *r,
                 continue;
             }
 
+            ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                          "request without a key for zone \"%V\"",
+                          &zone->name);
+
             return ngx_http_gateway_limit_refuse(r, zone);
         }
 

@@ -191,6 +191,9 @@ is(policy('/both?k=s'), '"strict";q=1;w=60, "wide";q=10;w=600',
 is(ask('/pass'), '200 - -', 'an empty key is not limited');
 is(policy('/pass'), '"pass";q=1;w=60', 'though there is a policy');
 is(ask('/must'), '429 - -', 'unless it is to be refused');
+ok(wait_for(sub {
+    $nginx->log_text() =~ /request without a key for zone "must"/
+}, 5, 'the log'), 'and the log says that it had none');
 is(ask('/must?k=1'), '200 "must";r=0;t=60 -', 'which other keys are not');
 
 my ($long, $longer) = ('x' x 64, 'x' x 300);
