@@ -59,7 +59,6 @@ static enum result failure(struct wr_lane *lane);
 static void decide_failed(struct wr_lane *lane, struct wr_request *req);
 static void decide_lost(struct wr_request *req);
 static void decide_busy(struct wr_request *req);
-static void complete_reply(struct wr_request *req);
 static size_t without_decided(struct wr_request **reqs, size_t n);
 
 
@@ -94,6 +93,13 @@ choose(struct wr_request **reqs, size_t n, bool read_only,
         if (req->is_decided || req->is_later
             || (req->kind == WR_CALL && req->handler->read_only) != read_only)
         {
+            continue;
+        }
+
+        /* too late meanwhile: it would take the others' time */
+
+        if (wr_request_remaining_ms(req) == 0) {
+            req->is_later = true;
             continue;
         }
 
@@ -266,7 +272,7 @@ read_all(struct wr_lane *lane, struct wr_request **reqs, size_t n)
          i++)
     {
         reqs[i]->outcome = reqs[i]->handler->apply(reqs[i]);
-        complete_reply(reqs[i]);
+        wr_reply_complete(reqs[i]);
     }
 
     wr_db_sync(lane->db);
@@ -400,7 +406,7 @@ apply_one(struct wr_lane *lane, struct wr_request *req)
 
     if (!req->is_decided) {
         req->outcome = req->handler->apply(req);
-        complete_reply(req);
+        wr_reply_complete(req);
     }
 
     what = wr_dispatch_rule(req->outcome, req->kind)->commit;
@@ -588,28 +594,6 @@ decide_busy(struct wr_request *req)
 
     } else {
         req->is_later = true;
-    }
-}
-
-
-/* What a handler left out. */
-
-static void
-complete_reply(struct wr_request *req)
-{
-    if (req->kind != WR_CALL) {
-        return;
-    }
-
-    if (req->outcome == WR_DONE && req->status == 0) {
-        req->status = 204;
-        req->reply_type = WIRE_CONTENT_JSON;
-        req->reply = "";
-        req->reply_len = 0;
-
-    } else if (req->outcome != WR_DONE && req->status < 400) {
-        wr_reply_problem(req, wr_dispatch_rule(req->outcome, req->kind)->error,
-                         NULL, false);
     }
 }
 

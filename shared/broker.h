@@ -70,6 +70,7 @@ struct wr_message {
     bool                     is_redelivered;
     bool                     is_oversize;   /* the body was dropped */
 
+    const char              *routing_key;
     const char              *type;
     const char              *content_type;
     const char              *correlation_id;

@@ -242,6 +242,8 @@ on_deliver(struct broker_conn *conn, struct broker_channel *channel,
     msg = broker_message_new(conn->broker);
     msg->queue = channel->queue;
     msg->tag = deliver->delivery_tag;
+    msg->routing_key = wr_arena_copy(msg->arena, deliver->routing_key.bytes,
+                                     deliver->routing_key.len);
     msg->is_redelivered = deliver->redelivered;
     channel->incoming = msg;
     channel->is_return = false;

@@ -34,6 +34,7 @@ broker_message_new(struct wr_broker *broker)
     msg->expiration_ms = -1;
     msg->body = "";
     msg->taken_ms = wr_clock_ms();
+    msg->routing_key = "";
     msg->type = msg->content_type = msg->correlation_id = "";
     msg->reply_to = msg->message_id = msg->user_id = msg->app_id = "";
     msg->death_queue = msg->death_reason = "";

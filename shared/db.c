@@ -4,10 +4,17 @@
  * The connection to PostgreSQL: made, waited for, ended.
  */
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "db_private.h"
@@ -25,6 +32,7 @@ static void ignore_notice(void *data, const char *message);
 static int wait_connected(struct wr_db *db);
 static int set_up(struct wr_db *db);
 static void cancel(struct wr_db *db);
+static void send_cancel(PGcancel *handle);
 
 
 /* A frozen lane holds its rows and its messages' locks: not for long. */
@@ -296,23 +304,61 @@ db_poll(struct wr_db *db, bool for_write)
 }
 
 
+/*
+ * PQcancel() connects, and waits for the server to hang up: with a server that
+ * stands still it would wait for ever, and the broker's heartbeats with it.
+ */
+
 static void
 cancel(struct wr_db *db)
 {
-    char       text[256];
+    pid_t      pid;
     PGcancel  *handle;
 
     wr_log_warn(db->log, "the batch's time is spent: cancelling");
     db->is_cancelled = true;
     db->end_ms = wr_clock_ms() + CANCEL_GRACE_MS;
     handle = PQgetCancel(db->conn);
+    pid = (handle != NULL) ? fork() : -1;
 
-    if (handle == NULL || PQcancel(handle, text, sizeof(text)) == 0) {
-        wr_log_warn(db->log, "cannot cancel: %s",
-                    (handle != NULL) ? text : "no connection");
+    if (pid == 0) {
+
+        /* a child's child is nobody's to wait for */
+
+        if (fork() == 0) {
+            send_cancel(handle);
+        }
+
+        _exit(0);
+    }
+
+    if (pid == -1 || waitpid(pid, NULL, 0) != pid) {
+        wr_log_warn(db->log, "cannot cancel: %m");
     }
 
     PQfreeCancel(handle);
+}
+
+
+/* In a process of its own, which ends by itself. */
+
+static void
+send_cancel(PGcancel *handle)
+{
+    char      text[256];
+    sigset_t  set;
+
+    /* a connection ends when the last process that has it open does */
+
+    close_range(STDERR_FILENO + 1, ~0U, 0);
+
+    sigemptyset(&set);
+    sigprocmask(SIG_SETMASK, &set, NULL);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGALRM, SIG_DFL);
+    alarm(CANCEL_GRACE_MS / 1000);
+
+    (void) PQcancel(handle, text, sizeof(text));
 }
 
 

@@ -5,16 +5,23 @@
  * and who handles it.
  */
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "clock.h"
 #include "lane_private.h"
+#include "skew.h"
 #include "wire.h"
+
+
+/* No broker takes a longer one. */
+#define EXPIRATION_MAX_MS  UINT32_MAX
 
 
 static void decode_home(struct wr_request *req);
 static void decode_log(struct wr_request *req);
 static void decode_deadline(struct wr_request *req);
+static int64_t decode_skew(struct wr_request *req, int64_t left_ms);
 static void decode_identity(struct wr_request *req);
 static const struct wr_handler *find_handler(const struct wr_request *req);
 static void check(struct wr_request *req);
@@ -128,8 +135,12 @@ decode_deadline(struct wr_request *req)
     if (req->kind == WR_CALL) {
         wall_ms = wr_message_number(msg, WIRE_HEADER_DEADLINE, INT64_MAX);
 
+        /* a sender may write any number: neither sum overflows */
+
         if (wall_ms != INT64_MAX) {
+            wall_ms = (wall_ms < 0) ? 0 : wall_ms;
             left_ms = wall_ms - wr_clock_wall_ms();
+            left_ms += decode_skew(req, left_ms);
         }
 
         if (msg->expiration_ms >= 0 && msg->expiration_ms < left_ms) {
@@ -139,9 +150,43 @@ decode_deadline(struct wr_request *req)
 
     req->deadline_ms = INT64_MAX;
 
-    if (left_ms != INT64_MAX) {
+    if (left_ms < INT64_MAX / 2) {
         req->deadline_ms = wr_clock_ms() + left_ms;
     }
+}
+
+
+/*
+ * The expiration is what was left when the message left, so that with the
+ * deadline it tells the requester's time: the age is what is gone of it.
+ */
+
+static int64_t
+decode_skew(struct wr_request *req, int64_t left_ms)
+{
+    bool                is_news;
+    int64_t             skew_ms;
+    struct wr_message  *msg;
+
+    msg = req->msg;
+
+    if (msg->expiration_ms < 0 || msg->expiration_ms > EXPIRATION_MAX_MS
+        || left_ms > INT64_MAX / 2 || msg->reply_to[0] == '\0')
+    {
+        return 0;
+    }
+
+    skew_ms = wr_skew_ms(req->lane->skew, msg->reply_to,
+                         msg->expiration_ms - left_ms, wr_clock_ms(),
+                         &is_news);
+
+    if (is_news) {
+        wr_log_warn(&req->log, "clock_skew: what \"%s\" sends to be answered "
+                    "at \"%s\" seems %" PRId64 " ms old", msg->user_id,
+                    msg->reply_to, skew_ms);
+    }
+
+    return skew_ms;
 }
 
 
@@ -279,6 +324,15 @@ check_event(struct wr_request *req)
         wr_request_decide(req, WR_BROKEN,
                           wr_arena_printf(req->arena, "event is not JSON: %s",
                                           error));
+        return;
+    }
+
+    /* rights are on routing keys, handlers go by types */
+
+    if (req->msg->queue == WR_QUEUE_EVENTS
+        && strcmp(req->msg->type, req->msg->routing_key) != 0)
+    {
+        refuse_untrusted(req, "event whose type is not its routing key");
         return;
     }
 

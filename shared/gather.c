@@ -46,7 +46,17 @@ wr_gather(struct wr_lane *lane, struct wr_request **reqs, size_t n)
         return;
     }
 
-    /* the nearest end is that of the first look: others wait no longer */
+    /* the nearest end is that of the first look: others wait no longer, and
+       who has asked nothing needs some time of its own */
+
+    for (i = 0; i < n; i++) {
+        if (!reqs[i]->is_decided && !wr_request_is_asking(reqs[i])
+            && reqs[i]->deadline_ms != INT64_MAX
+            && reqs[i]->deadline_ms - WR_LANE_PATIENCE_MS < end_ms)
+        {
+            end_ms = reqs[i]->deadline_ms - WR_LANE_PATIENCE_MS;
+        }
+    }
 
     do {
         now_ms = wr_clock_ms();
@@ -77,6 +87,7 @@ run(struct wr_lane *lane, struct wr_request *req)
 
     if (outcome != WR_DONE) {
         wr_request_decide(req, outcome, req->reason);
+        wr_reply_complete(req);
         return;
     }
 
@@ -105,6 +116,8 @@ send_ask(struct wr_lane *lane, struct wr_ask *ask)
     struct wr_publishing   pub;
 
     left_ms = wr_request_remaining_ms(ask->req);
+    left_ms -= (left_ms < 10 * WR_ASK_MARGIN_MS) ? left_ms / 10
+                                                 : WR_ASK_MARGIN_MS;
     left_ms = (left_ms > WR_ASK_TIMEOUT_MS) ? WR_ASK_TIMEOUT_MS : left_ms;
     ask->is_sent = true;
     ask->end_ms = wr_clock_ms() + left_ms;

@@ -4,11 +4,12 @@
  * The inbox.
  */
 
-#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "digest.h"
 #include "inbox.h"
 #include "json.h"
 #include "pg_array.h"
@@ -18,7 +19,11 @@
 #include "wire.h"
 
 
-#define FINGERPRINT_SIZE  33
+/* Rows that one statement deletes. */
+#define EXPIRE_MAX  5000
+
+#define TEXT_OF(number)  TEXT_OF_TOKEN(number)
+#define TEXT_OF_TOKEN(token)  #token
 
 
 static struct wr_request *find(struct wr_request **reqs, size_t n,
@@ -27,8 +32,8 @@ static void recall(struct wr_request *req, struct wr_rows *rows, int row);
 static void recall_headers(struct wr_request *req, const char *text);
 static bool is_keyed(const struct wr_request *req);
 static void fingerprint(const struct wr_request *req,
-    char text_r[FINGERPRINT_SIZE]);
-static uint64_t hash(uint64_t h, const char *bytes, size_t len);
+    char text_r[WR_DIGEST_SIZE]);
+static int compare_names(const void *one, const void *two);
 static const char *headers_text(struct wr_request *req);
 
 
@@ -70,7 +75,8 @@ static const char  expire_sql[] =
     "where ctid = any (array("
     "    select ctid from inbox"
     "    where taken_at < now() - interval '14 days'"
-    "    limit 1000))";
+    "    limit " TEXT_OF(EXPIRE_MAX)
+    "    for update skip locked))";
 
 
 struct wr_rows *
@@ -188,17 +194,20 @@ wr_inbox_recall(struct wr_db *db, struct wr_db_owner *owner,
 static void
 recall(struct wr_request *req, struct wr_rows *rows, int row)
 {
-    char         print[FINGERPRINT_SIZE];
+    char         print[WR_DIGEST_SIZE];
     const char  *stored, *body;
 
     stored = wr_rows_text(rows, row, 2);
     body = wr_rows_text(rows, row, 5);
-    fingerprint(req, print);
 
-    if (is_keyed(req) && stored != NULL && strcmp(stored, print) != 0) {
-        wr_request_fail(req, WR_REFUSED, WIRE_ERROR_IDEMPOTENCY_MISMATCH,
-                        "the key was used for another request");
-        return;
+    if (is_keyed(req) && stored != NULL) {
+        fingerprint(req, print);
+
+        if (strcmp(stored, print) != 0) {
+            wr_request_fail(req, WR_REFUSED, WIRE_ERROR_IDEMPOTENCY_MISMATCH,
+                            "the key was used for another request");
+            return;
+        }
     }
 
     if (wr_rows_int(rows, row, 1) == 0 || body == NULL) {
@@ -252,24 +261,20 @@ is_keyed(const struct wr_request *req)
 }
 
 
-/*
- * Tells a client's mistake: an id made from a key belongs to one subject and
- * method, so that nobody gains by two requests with the same digits.
- */
+/* Of arguments and body: the same key for another request is a client's
+   mistake. */
 
 static void
-fingerprint(const struct wr_request *req, char text_r[FINGERPRINT_SIZE])
+fingerprint(const struct wr_request *req, char text_r[WR_DIGEST_SIZE])
 {
-    size_t                    i;
-    uint64_t                  body, args, arg;
+    size_t                    i, n;
+    struct wr_digest         *digest;
     const struct wr_message  *msg;
-    const struct wr_header   *header;
+    const struct wr_header   *header, *args[WR_BROKER_HEADERS_MAX];
 
     msg = req->msg;
-    body = hash(0xCBF29CE484222325u, msg->body, msg->body_len);
-    args = 0;
 
-    for (i = 0; i < msg->nheaders; i++) {
+    for (i = 0, n = 0; i < msg->nheaders; i++) {
         header = &msg->headers[i];
 
         if (header->text != NULL
@@ -277,31 +282,34 @@ fingerprint(const struct wr_request *req, char text_r[FINGERPRINT_SIZE])
                        strlen(WIRE_HEADER_ARG_PREFIX))
                == 0)
         {
-            /* a sum: the order of headers is nobody's */
-
-            arg = hash(0xCBF29CE484222325u, header->name,
-                       strlen(header->name) + 1);
-            args += hash(arg, header->text, strlen(header->text));
+            args[n++] = header;
         }
     }
 
-    snprintf(text_r, FINGERPRINT_SIZE, "%016" PRIx64 "%016" PRIx64, body,
-             args);
+    /* the order of headers is nobody's */
+
+    qsort(args, n, sizeof(args[0]), compare_names);
+    digest = wr_digest_new();
+    wr_digest_add(digest, msg->body, msg->body_len);
+
+    for (i = 0; i < n; i++) {
+        wr_digest_add(digest, args[i]->name, strlen(args[i]->name));
+        wr_digest_add(digest, args[i]->text, strlen(args[i]->text));
+    }
+
+    wr_digest_end(&digest, text_r);
 }
 
 
-/* FNV-1a */
-
-static uint64_t
-hash(uint64_t h, const char *bytes, size_t len)
+static int
+compare_names(const void *one, const void *two)
 {
-    size_t  i;
+    const struct wr_header *const  *a, *const  *b;
 
-    for (i = 0; i < len; i++) {
-        h = (h ^ (unsigned char) bytes[i]) * 0x100000001B3u;
-    }
+    a = one;
+    b = two;
 
-    return h;
+    return strcmp((*a)->name, (*b)->name);
 }
 
 
@@ -317,7 +325,7 @@ void
 wr_inbox_store(struct wr_db *db, struct wr_db_owner *owner,
     struct wr_request **reqs, size_t n)
 {
-    char                 status[16], print[FINGERPRINT_SIZE];
+    char                 status[16], print[WR_DIGEST_SIZE];
     size_t               i, count;
     struct wr_request   *req;
     struct wr_pg_array   columns[6];
@@ -338,7 +346,11 @@ wr_inbox_store(struct wr_db *db, struct wr_db_owner *owner,
         }
 
         snprintf(status, sizeof(status), "%d", req->status);
-        fingerprint(req, print);
+
+        if (is_keyed(req)) {
+            fingerprint(req, print);
+        }
+
         wr_pg_array_add(&columns[0], req->msg->message_id);
         wr_pg_array_add(&columns[1], status);
         wr_pg_array_add(&columns[2], is_keyed(req) ? print : NULL);
@@ -386,8 +398,13 @@ headers_text(struct wr_request *req)
 }
 
 
-void
+bool
 wr_inbox_expire(struct wr_db *db, struct wr_db_owner *owner)
 {
-    wr_db_exec(db, owner, expire_sql, WR_NO_PARAMS);
+    struct wr_rows  *rows;
+
+    rows = wr_db_query(db, owner, expire_sql, WR_NO_PARAMS);
+    wr_db_sync(db);
+
+    return wr_rows_affected(rows) == EXPIRE_MAX;
 }

@@ -9,6 +9,7 @@
 #define WARREN_INBOX_H
 
 
+#include <stdbool.h>
 #include <stddef.h>
 
 
@@ -43,8 +44,9 @@ void wr_inbox_give_back(struct wr_db *db, struct wr_db_owner *owner,
 void wr_inbox_store(struct wr_db *db, struct wr_db_owner *owner,
     struct wr_request **reqs, size_t n);
 
-/* Queues: deletes some of what is too old to be repeated. */
-void wr_inbox_expire(struct wr_db *db, struct wr_db_owner *owner);
+/* Deletes what is too old to be repeated, a statement of its own; waits.
+   Returns whether there may be more of it. */
+bool wr_inbox_expire(struct wr_db *db, struct wr_db_owner *owner);
 
 
 #endif /* WARREN_INBOX_H */

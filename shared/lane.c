@@ -19,6 +19,7 @@
 #include "lane_private.h"
 #include "outbox.h"
 #include "settings.h"
+#include "skew.h"
 #include "turn.h"
 
 
@@ -35,9 +36,11 @@
 #define SWEEP_MS          2000
 #define EXPIRE_MS         60000
 
-/* Without a database for this long, messages are given back: the broker ends
-   consumers that hold them for half an hour. */
-#define PAUSE_MAX_MS      (5 * 60 * 1000)
+/* With more to do of either, after this long. */
+#define MORE_MS           50
+
+/* Rows in memory beyond which nothing more is swept. */
+#define SWEEP_DEPTH_MAX   1000
 
 /* After a drain, for the last confirms. */
 #define CONFIRMS_MS       2000
@@ -54,6 +57,7 @@ static bool start_broker(struct wr_lane *lane);
 static bool ready(struct wr_lane *lane);
 static int64_t idle_ms(const struct wr_lane *lane);
 static void look_after(struct wr_lane *lane);
+static void sweep(struct wr_lane *lane, int64_t now_ms);
 static bool paused(struct wr_lane *lane);
 static bool blocked(struct wr_lane *lane);
 static bool draining(struct wr_lane *lane);
@@ -160,6 +164,7 @@ set_up(struct wr_lane *lane, const struct wr_service *service,
     lane->db_config.data = lane;
     lane->db = wr_db_new(&lane->db_config, &lane->log);
     lane->own.arena = wr_arena_new();
+    lane->skew = wr_skew_new();
 
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
@@ -201,6 +206,7 @@ tear_down(struct wr_lane *lane)
     wr_db_owner_clear(&lane->own);
     wr_db_free(&lane->db);
     wr_arena_free(&lane->own.arena);
+    wr_skew_free(&lane->skew);
     wr_stats_state(WR_LANE_NONE);
 
     if (lane->signal_fd != -1) {
@@ -342,7 +348,6 @@ ready(struct wr_lane *lane)
 
     if (wr_turn_is_due(lane)) {
         wr_turn(lane);
-        lane->busy_ms = wr_clock_ms();
     }
 
     look_after(lane);
@@ -354,15 +359,21 @@ ready(struct wr_lane *lane)
 static int64_t
 idle_ms(const struct wr_lane *lane)
 {
+    int64_t  now_ms, ms;
+
     if (lane->held != NULL) {
         return WR_LANE_BUSY_MS;
     }
 
-    if (wr_outbox_confirmed(lane->outbox) != 0) {
-        return DELETE_IDLE_MS;
+    now_ms = wr_clock_ms();
+    ms = (wr_outbox_confirmed(lane->outbox) != 0) ? DELETE_IDLE_MS : IDLE_MS;
+    ms = (lane->sweep_ms - now_ms < ms) ? lane->sweep_ms - now_ms : ms;
+
+    if (lane->number == 0 && lane->expire_ms - now_ms < ms) {
+        ms = lane->expire_ms - now_ms;
     }
 
-    return IDLE_MS;
+    return (ms > MORE_MS) ? ms : MORE_MS;
 }
 
 
@@ -383,27 +394,42 @@ look_after(struct wr_lane *lane)
     }
 
     if (wr_outbox_confirmed(lane->outbox) != 0
-        && now_ms - lane->busy_ms >= DELETE_IDLE_MS)
+        && now_ms - wr_outbox_deleted_ms(lane->outbox) >= DELETE_IDLE_MS)
     {
         delete_confirmed(lane);
     }
 
-    if (now_ms >= lane->sweep_ms) {
-        lane->sweep_ms = now_ms + SWEEP_MS + random() % SWEEP_MS;
-        wr_db_clear(lane->db);
-        wr_db_budget(lane->db, WR_BATCH_BUDGET_MS);
-        wr_outbox_sweep(lane->outbox, lane->db, &lane->own);
-        wr_turn_forget(lane);
+    if (now_ms >= lane->sweep_ms
+        && wr_outbox_depth(lane->outbox) < SWEEP_DEPTH_MAX)
+    {
+        sweep(lane, now_ms);
     }
 
     if (lane->number == 0 && now_ms >= lane->expire_ms) {
-        lane->expire_ms = now_ms + EXPIRE_MS;
         wr_db_clear(lane->db);
         wr_db_budget(lane->db, WR_BATCH_BUDGET_MS);
-        wr_inbox_expire(lane->db, &lane->own);
-        wr_db_sync(lane->db);
+        lane->expire_ms = now_ms + (wr_inbox_expire(lane->db, &lane->own)
+                                    ? MORE_MS : EXPIRE_MS);
         wr_turn_forget(lane);
     }
+}
+
+
+static void
+sweep(struct wr_lane *lane, int64_t now_ms)
+{
+    wr_db_clear(lane->db);
+    wr_db_budget(lane->db, WR_BATCH_BUDGET_MS);
+
+    lane->sweep_ms = now_ms + SWEEP_MS + random() % SWEEP_MS;
+
+    if (wr_outbox_sweep(lane->outbox, lane->db, &lane->own)) {
+        lane->sweep_ms = now_ms + MORE_MS;
+    }
+
+    wr_turn_forget(lane);
+    wr_outbox_publish(lane->outbox);
+    wr_broker_flush(lane->broker);
 }
 
 
@@ -452,7 +478,10 @@ paused(struct wr_lane *lane)
         back_off(lane, &lane->db_tries);
     }
 
-    if (wr_clock_ms() - lane->paused_ms >= PAUSE_MAX_MS
+    /* the broker ends consumers that hold messages for half an hour */
+
+    if (wr_clock_ms() - lane->paused_ms
+        >= wr_settings_ms(lane->settings, "give_back_after")
         && wr_broker_is_cancelled(lane->broker))
     {
         wr_turn_drop(lane);
@@ -504,7 +533,9 @@ draining(struct wr_lane *lane)
         && (!wr_broker_is_cancelled(lane->broker) || lane->held != NULL
             || wr_broker_pending(lane->broker) != 0))
     {
-        wr_lane_wait(lane, wr_turn_is_due(lane) ? 0 : WR_LANE_BUSY_MS);
+        wr_lane_wait(lane, wr_turn_is_due(lane)
+                           && !wr_broker_is_blocked(lane->broker)
+                           ? 0 : WR_LANE_BUSY_MS);
 
         if (wr_turn_is_due(lane) && !wr_broker_is_blocked(lane->broker)) {
             wr_turn(lane);

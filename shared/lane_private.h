@@ -17,6 +17,7 @@
 
 
 struct wr_outbox;
+struct wr_skew;
 
 
 /* Larger batches are refused with the configuration. */
@@ -27,6 +28,9 @@ struct wr_outbox;
 
 /* Calls with less left than this are not made to wait for others. */
 #define WR_LANE_HASTE_MS     250
+
+/* What is left to calls that waited for others' questions. */
+#define WR_LANE_PATIENCE_MS  500
 
 /* A message that another lane has is looked at again after this long. */
 #define WR_LANE_BUSY_MS      20
@@ -45,6 +49,7 @@ struct wr_lane {
     struct wr_db_config        db_config;
     struct wr_db              *db;
     struct wr_outbox          *outbox;
+    struct wr_skew            *skew;
 
     /* the runtime's own statements */
     struct wr_db_owner         own;
@@ -61,7 +66,6 @@ struct wr_lane {
     int                        db_tries;
     int64_t                    retry_ms;    /* not to be tried before */
     int64_t                    paused_ms;   /* since */
-    int64_t                    busy_ms;     /* the last batch ended */
     int64_t                    sweep_ms;    /* next time */
     int64_t                    expire_ms;   /* next time */
 

@@ -53,6 +53,8 @@ libwarren_la_SOURCES = \
 	shared/dead_letter.c \
 	shared/dead_letter.h \
 	shared/decode.c \
+	shared/digest.c \
+	shared/digest.h \
 	shared/dispatch.c \
 	shared/dispatch.h \
 	shared/gather.c \
@@ -90,6 +92,8 @@ libwarren_la_SOURCES = \
 	shared/settings_value.c \
 	shared/settle.c \
 	shared/settle.h \
+	shared/skew.c \
+	shared/skew.h \
 	shared/stats.c \
 	shared/stats.h \
 	shared/stats_private.h \

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "broker.h"
+#include "clock.h"
 #include "memory.h"
 #include "outbox.h"
 #include "pg_array.h"
@@ -20,7 +21,13 @@
 /* Rows deleted by one statement. */
 #define DELETE_MAX  1000
 
+/* Rows taken over by one statement. */
+#define SWEEP_MAX   200
+
 #define COLUMNS     8
+
+#define TEXT_OF(number)  TEXT_OF_TOKEN(number)
+#define TEXT_OF_TOKEN(token)  #token
 
 
 enum column {
@@ -58,6 +65,7 @@ struct wr_outbox {
     struct fifo           sent;         /* wait for their confirms */
     struct fifo           confirmed;    /* to be deleted */
     size_t                ndeleting;    /* of confirmed, from its head */
+    int64_t               deleted_ms;
 };
 
 
@@ -88,7 +96,7 @@ static const char  sweep_sql[] =
     "update outbox set due_at = now() + interval '30 seconds' "
     "where id in ("
     "    select id from outbox where due_at <= now()"
-    "    order by due_at limit 200"
+    "    order by due_at limit " TEXT_OF(SWEEP_MAX)
     "    for update skip locked) "
     "returning id, exchange, routing_key, type, content_type, traceparent,"
     "    sub, body";
@@ -397,6 +405,10 @@ wr_outbox_delete(struct wr_outbox *outbox, struct wr_db *db,
 void
 wr_outbox_deleted(struct wr_outbox *outbox, bool is_committed)
 {
+    if (is_committed) {
+        outbox->deleted_ms = wr_clock_ms();
+    }
+
     for ( ; outbox->ndeleting != 0; outbox->ndeleting--) {
         if (is_committed) {
             free(fifo_pop(&outbox->confirmed));
@@ -405,7 +417,14 @@ wr_outbox_deleted(struct wr_outbox *outbox, bool is_committed)
 }
 
 
-void
+int64_t
+wr_outbox_deleted_ms(const struct wr_outbox *outbox)
+{
+    return outbox->deleted_ms;
+}
+
+
+bool
 wr_outbox_sweep(struct wr_outbox *outbox, struct wr_db *db,
     struct wr_db_owner *owner)
 {
@@ -429,6 +448,8 @@ wr_outbox_sweep(struct wr_outbox *outbox, struct wr_db *db,
             add_row(outbox, columns, true);
         }
     }
+
+    return count == SWEEP_MAX;
 }
 
 

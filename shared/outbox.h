@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 
 struct wr_broker;
@@ -55,8 +56,12 @@ void wr_outbox_delete(struct wr_outbox *outbox, struct wr_db *db,
     struct wr_db_owner *owner);
 void wr_outbox_deleted(struct wr_outbox *outbox, bool is_committed);
 
-/* Takes over rows that are due, a statement of its own; waits. */
-void wr_outbox_sweep(struct wr_outbox *outbox, struct wr_db *db,
+/* When rows were deleted last; wr_clock_ms(). */
+int64_t wr_outbox_deleted_ms(const struct wr_outbox *outbox);
+
+/* Takes over rows that are due, a statement of its own; waits.  Returns
+   whether there may be more of them. */
+bool wr_outbox_sweep(struct wr_outbox *outbox, struct wr_db *db,
     struct wr_db_owner *owner);
 
 

@@ -133,6 +133,26 @@ wr_reply_problem(struct wr_request *req, enum wire_error error,
 }
 
 
+void
+wr_reply_complete(struct wr_request *req)
+{
+    if (req->kind != WR_CALL) {
+        return;
+    }
+
+    if (req->outcome == WR_DONE && req->status == 0) {
+        req->status = 204;
+        req->reply_type = WIRE_CONTENT_JSON;
+        req->reply = "";
+        req->reply_len = 0;
+
+    } else if (req->outcome != WR_DONE && req->status < 400) {
+        wr_reply_problem(req, wr_dispatch_rule(req->outcome, req->kind)->error,
+                         NULL, false);
+    }
+}
+
+
 /* the request id; a call that has none is known by its message's */
 
 static const char *

@@ -29,6 +29,11 @@
 /* A question of a message without a deadline. */
 #define WR_ASK_TIMEOUT_MS     10000
 
+/* Of what is left of the asker's own deadline, so much (a tenth if that is
+   less) is kept for telling the caller: an answer that ends with the deadline
+   would be too late. */
+#define WR_ASK_MARGIN_MS      100
+
 
 struct wr_lane;
 
@@ -164,6 +169,9 @@ void wr_request_fail(struct wr_request *req, enum wr_outcome outcome,
    along if they are asked for. */
 void wr_reply_problem(struct wr_request *req, enum wire_error error,
     const char *detail, bool with_errors);
+
+/* The reply that the handler of a call left out, as its outcome says. */
+void wr_reply_complete(struct wr_request *req);
 
 /* Whether questions are on their way. */
 bool wr_request_is_asking(const struct wr_request *req);

@@ -54,6 +54,8 @@ const struct wr_setting  wr_settings_runtime[] = {
       "broker users whose word on a caller's identity counts" },
     { "drain_timeout", WR_SETTING_DURATION, "20s", false,
       "time to finish what was delivered, when told to stop" },
+    { "give_back_after", WR_SETTING_DURATION, "5m", false,
+      "time without the database before what is held is given back" },
     { "retry.max_attempts", WR_SETTING_INT, "8", false,
       "failures of a message before it becomes a dead letter" },
     { "log.level", WR_SETTING_TEXT, "info", true,
@@ -74,6 +76,7 @@ static const struct range  ranges[] = {
     { "batch", 1, BATCH_MAX },
     { "prefetch", 0, PREFETCH_MAX },
     { "drain_timeout", 0, 3600 * 1000 },
+    { "give_back_after", 1000, 25 * 60 * 1000 },
     { "retry.max_attempts", 1, WIRE_RUNGS },
     { NULL, 0, 0 }
 };

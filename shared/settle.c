@@ -14,6 +14,10 @@
 #include "wire.h"
 
 
+/* What neither the table nor a rung takes is tried again after this long. */
+#define AWAY_MS  1000
+
+
 static enum wr_settlement settlement(const struct wr_request *req);
 static bool send_reply(struct wr_lane *lane, struct wr_request *req);
 static void settle_rungs(struct wr_lane *lane, struct wr_request **reqs,
@@ -22,7 +26,8 @@ static void settle_dead(struct wr_lane *lane, struct wr_request **reqs,
     size_t n);
 static void store_dead(struct wr_lane *lane, struct wr_request *req);
 static void finish(struct wr_lane *lane, struct wr_request **req);
-static void give_back(struct wr_lane *lane, struct wr_request **req);
+static void give_back(struct wr_lane *lane, struct wr_request **req,
+    int64_t ms);
 
 
 void
@@ -37,7 +42,7 @@ wr_settle(struct wr_lane *lane, struct wr_request **reqs, size_t n)
 
     for (i = 0; i < n; i++) {
         if (reqs[i]->is_later || !reqs[i]->is_decided) {
-            give_back(lane, &reqs[i]);
+            give_back(lane, &reqs[i], WR_LANE_BUSY_MS);
             continue;
         }
 
@@ -55,7 +60,7 @@ wr_settle(struct wr_lane *lane, struct wr_request **reqs, size_t n)
             if (wr_dispatch_rule(reqs[i]->outcome, reqs[i]->kind)->is_replied
                 && !send_reply(lane, reqs[i]))
             {
-                give_back(lane, &reqs[i]);
+                give_back(lane, &reqs[i], WR_LANE_BUSY_MS);
                 break;
             }
 
@@ -174,7 +179,7 @@ settle_rungs(struct wr_lane *lane, struct wr_request **reqs, size_t n)
             break;
 
         case WR_RETRY_UNKNOWN:
-            give_back(lane, &reqs[i]);
+            give_back(lane, &reqs[i], WR_LANE_BUSY_MS);
             break;
         }
     }
@@ -254,7 +259,7 @@ store_dead(struct wr_lane *lane, struct wr_request *req)
         }
     }
 
-    give_back(lane, &req);
+    give_back(lane, &req, AWAY_MS);
 }
 
 
@@ -279,10 +284,11 @@ finish(struct wr_lane *lane, struct wr_request **req)
 }
 
 
-/* Back to the lane; what the broker delivers again needs no keeping. */
+/* Back to the lane, for so long; what the broker delivers again needs no
+   keeping. */
 
 static void
-give_back(struct wr_lane *lane, struct wr_request **req)
+give_back(struct wr_lane *lane, struct wr_request **req, int64_t ms)
 {
     struct wr_request  *r;
 
@@ -295,6 +301,6 @@ give_back(struct wr_lane *lane, struct wr_request **req)
     }
 
     r->is_later = false;
-    r->not_before_ms = wr_clock_ms() + WR_LANE_BUSY_MS;
+    r->not_before_ms = wr_clock_ms() + ms;
     wr_lane_hold(lane, r);
 }

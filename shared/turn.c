@@ -18,17 +18,17 @@
 
 static size_t take(struct wr_lane *lane, struct wr_request **reqs, size_t max);
 static struct wr_request *take_held(struct wr_lane *lane);
+static struct wr_request **find_due(struct wr_lane *lane);
 static bool drop_late(struct wr_lane *lane, struct wr_request **req);
 static void run(struct wr_lane *lane, struct wr_request **reqs, size_t n);
 static bool is_hasty(struct wr_request *req);
+static void refuse(struct wr_request *req);
 
 
 bool
-wr_turn_is_due(const struct wr_lane *lane)
+wr_turn_is_due(struct wr_lane *lane)
 {
-    return wr_broker_pending(lane->broker) != 0
-           || (lane->held != NULL
-               && lane->held->not_before_ms <= wr_clock_ms());
+    return wr_broker_pending(lane->broker) != 0 || find_due(lane) != NULL;
 }
 
 
@@ -88,26 +88,47 @@ take(struct wr_lane *lane, struct wr_request **reqs, size_t max)
 }
 
 
+/* Some are held for longer than others. */
+
 static struct wr_request *
 take_held(struct wr_lane *lane)
 {
-    struct wr_request  *req;
+    struct wr_request  *req, **place;
 
-    req = lane->held;
+    place = find_due(lane);
 
-    if (req == NULL || req->not_before_ms > wr_clock_ms()) {
+    if (place == NULL) {
         return NULL;
     }
 
-    lane->held = req->next;
-    lane->nheld--;
+    req = *place;
+    *place = req->next;
     req->next = NULL;
+    lane->nheld--;
 
-    if (lane->held == NULL) {
-        lane->last_held = &lane->held;
+    if (*place == NULL) {
+        lane->last_held = place;
     }
 
     return req;
+}
+
+
+static struct wr_request **
+find_due(struct wr_lane *lane)
+{
+    int64_t              now_ms;
+    struct wr_request  **place;
+
+    now_ms = (lane->held != NULL) ? wr_clock_ms() : 0;
+
+    for (place = &lane->held; *place != NULL; place = &(*place)->next) {
+        if ((*place)->not_before_ms <= now_ms) {
+            return place;
+        }
+    }
+
+    return NULL;
 }
 
 
@@ -149,34 +170,63 @@ run(struct wr_lane *lane, struct wr_request **reqs, size_t n)
 }
 
 
+/* What is held already is held on, so that calls do not wait behind it. */
+
 void
 wr_turn_refuse(struct wr_lane *lane)
 {
-    size_t              i, n, count;
-    struct wr_request  *req, *reqs[WR_BATCH_MAX];
+    size_t              count;
+    struct wr_message  *msg;
+    struct wr_request  *req, *held, *reqs[WR_BATCH_MAX];
 
-    n = take(lane, reqs, (size_t) lane->batch);
+    held = lane->held;
+    lane->held = NULL;
+    lane->last_held = &lane->held;
+    lane->nheld = 0;
+    count = 0;
 
-    for (i = 0, count = 0; i < n; i++) {
-        req = reqs[i];
+    for ( ;; ) {
+        req = held;
 
-        if (req->kind == WR_CALL && !req->is_decided) {
-            wr_request_fail(req, WR_RETRY, WIRE_ERROR_UNAVAILABLE,
-                            "the database is away");
-        }
+        if (req != NULL) {
+            held = req->next;
 
-        if (req->kind == WR_CALL) {
-            reqs[count++] = req;
+        } else if ((msg = wr_broker_take(lane->broker)) != NULL) {
+            req = wr_request_new(lane, msg);
 
         } else {
+            break;
+        }
+
+        if (req->kind != WR_CALL) {
             req->not_before_ms = wr_clock_ms() + WR_LANE_BUSY_MS;
             wr_lane_hold(lane, req);
+
+        } else if (!drop_late(lane, &req)) {
+            refuse(req);
+            reqs[count++] = req;
+        }
+
+        if (count == WR_BATCH_MAX) {
+            wr_settle(lane, reqs, count);
+            wr_turn_forget(lane);
+            count = 0;
         }
     }
 
     if (count != 0) {
         wr_settle(lane, reqs, count);
         wr_turn_forget(lane);
+    }
+}
+
+
+static void
+refuse(struct wr_request *req)
+{
+    if (!req->is_decided) {
+        wr_request_fail(req, WR_RETRY, WIRE_ERROR_UNAVAILABLE,
+                        "the database is away");
     }
 }
 

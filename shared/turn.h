@@ -15,7 +15,7 @@ struct wr_lane;
 
 
 /* Whether there is something to take. */
-bool wr_turn_is_due(const struct wr_lane *lane);
+bool wr_turn_is_due(struct wr_lane *lane);
 
 /* Takes what is there, up to a batch, and does all of it. */
 void wr_turn(struct wr_lane *lane);

@@ -7,6 +7,7 @@
 UNIT_TESTS = \
 	t/10-unit/test_arena \
 	t/10-unit/test_clock \
+	t/10-unit/test_digest \
 	t/10-unit/test_dispatch \
 	t/10-unit/test_gcra \
 	t/10-unit/test_id \
@@ -15,6 +16,7 @@ UNIT_TESTS = \
 	t/10-unit/test_log \
 	t/10-unit/test_pg_array \
 	t/10-unit/test_settings \
+	t/10-unit/test_skew \
 	t/10-unit/test_stats \
 	t/10-unit/test_wire
 

@@ -37,7 +37,7 @@ my @header_laws = (
     [qr{\Aopenssl/},
      qr{\A(?:ngx_gateway_module/http/
              ngx_http_gateway_(?:digest|id|jwt_key)\.c\z
-         |shared/(?:id|inbox|request|wire_key)\w*\.c\z
+         |shared/digest\.c\z
          |workers/(?:users|warren)/|t/)}x,
      'OpenSSL is for those who are about it'],
     # shared

@@ -14,6 +14,9 @@ use Warren::Test;
 
 answered();
 unroutable();
+foreign();
+patient();
+unasked();
 
 done_testing();
 
@@ -31,18 +34,104 @@ sub answered {
 
 sub unroutable {
     my $echo = Echo->new()->start();
-    my $slow = $echo->ask('slow', '{}', headers => { 'x-arg-ms' => '2000' });
-    my $asked = $echo->ask('ask');
+    my $reply = $echo->call('ask', '{}',
+                            headers => { 'x-arg-service' => 'nobody' });
 
-    wait_for(
-        sub {
-            $echo->amqp()->rpc('queue.declare', queue => 'rpc.echo',
-                               passive => 1)->{message_count} == 0;
-        }, 10, 'both calls at the lane'
-    );
-    $echo->broker()->api('DELETE', '/api/bindings/' . $echo->vhost()
-                                   . '/e/rpc/q/rpc.echo/echo');
-    is($echo->answer($slow)->{status}, 200, 'a slow call ends');
-    is($echo->answer($asked, 5)->{status}, 503,
+    is($reply->{status}, 503,
        'a question that no queue takes is known at once');
+    $echo->worker()->stop();
+}
+
+
+# A service beside echo, as a queue that the test reads.
+sub other {
+    my ($echo) = @_;
+
+    my $amqp = $echo->connect('guest');
+
+    $amqp->declare_queue('rpc.other', durable => 1);
+    $amqp->bind('rpc.other', 'rpc', 'other');
+    $amqp->consume('rpc.other', no_ack => 1);
+
+    return $amqp;
+}
+
+
+sub foreign_count {
+    my ($echo) = @_;
+
+    return $echo->worker()->http()->get('/metrics')->{body}
+           =~ /^warren_replies_foreign_total(?:\{.*\})? (\d+)$/m ? $1 : undef;
+}
+
+
+# Replies of somebody else, and those that come too late, answer nothing.
+sub foreign {
+    my $echo = Echo->new()->start();
+    my $other = other($echo);
+    my %headers = (headers => { 'x-arg-service' => 'other' });
+    my $asked = $echo->ask('ask', '{}', %headers);
+    my $question = $other->next_delivery(10);
+
+    is($question->{properties}{user_id}, 'echo', 'a question names who asks');
+    $other->reply($question, 200, '{"text":"forged"}', user_id => 'guest');
+    ok(wait_for(sub { foreign_count($echo) == 1 }, 10, 'the forged reply'),
+       "a reply of another user than the asked service's is dropped");
+
+    $echo->broker()->user('other', $echo->vhost());
+
+    my $true = $echo->connect('other');
+
+    $true->reply($question, 200, '{"text":"true"}', user_id => 'other');
+    is($echo->answer($asked)->{json}{answer}, 'true',
+       "and the asked service's is taken");
+    $true->reply($question, 200, '{"text":"twice"}', user_id => 'other');
+    ok(wait_for(sub { foreign_count($echo) == 2 }, 10, 'the second reply'),
+       'a second reply is dropped');
+
+    $asked = $echo->ask('ask', '{}', %headers, ms => 500);
+    $question = $other->next_delivery(10);
+    $echo->answer($asked, 1);
+    $true->reply($question, 200, '{"text":"late"}', user_id => 'other');
+    ok(wait_for(sub { foreign_count($echo) == 3 }, 10, 'the late reply'),
+       'and so is one that comes after the deadline');
+    is($echo->call('echo', '{"text":"x"}')->{status}, 200,
+       'and the lane goes on');
+    $echo->worker()->stop();
+}
+
+
+# Who has asked nothing does not wait for others' answers until it is too late.
+sub patient {
+    my $echo = Echo->new()->start();
+    my $other = other($echo);
+
+    # meanwhile the others arrive, and make one batch
+    my $slow = $echo->ask('slow', '{}', headers => { 'x-arg-ms' => '700' });
+    my $asked = $echo->ask('ask', '{}', ms => 9000,
+                           headers => { 'x-arg-service' => 'other' });
+    my $short = $echo->ask('echo', '{"text":"short"}', ms => 3000);
+
+    is($echo->answer($slow)->{status}, 200, 'a slow one ends');
+    is(($echo->answer($short, 5) // {})->{status}, 200,
+       "a call is answered in its time beside another's open question");
+
+    $echo->broker()->user('other', $echo->vhost());
+
+    my $true = $echo->connect('other');
+
+    $true->reply($other->next_delivery(5), 200, '{"text":"then"}',
+                 user_id => 'other');
+    is(($echo->answer($asked, 5) // {})->{status}, 200,
+       'and the question is answered after it');
+    $echo->worker()->stop();
+}
+
+
+sub unasked {
+    my $echo = Echo->new()->start();
+
+    is($echo->call('retry_gather')->{status}, 503,
+       'a call that gives up before it asks is told that nothing happened');
+    $echo->worker()->stop();
 }

@@ -31,8 +31,12 @@ static enum wr_outcome fail(struct wr_request *req);
 static enum wr_outcome write_text(struct wr_request *req);
 static enum wr_outcome ask_gather(struct wr_request *req);
 static enum wr_outcome ask(struct wr_request *req);
+static enum wr_outcome retry_gather(struct wr_request *req);
+static enum wr_outcome send_note(struct wr_request *req);
 static enum wr_outcome note(struct wr_request *req);
 static enum wr_outcome on_written(struct wr_request *req);
+static enum wr_outcome on_made(struct wr_request *req);
+static void sleep_first(struct wr_request *req);
 static void insert(struct wr_request *req, const char *id, const char *text);
 static void reply(struct wr_request *req, int status, const char *name,
     const char *value);
@@ -48,11 +52,14 @@ static const struct wr_handler  handlers[] = {
     { WR_CALL,    "fail",          .apply = fail },
     { WR_CALL,    "write",         .apply = write_text },
     { WR_CALL,    "ask",           .gather = ask_gather, .apply = ask },
+    { WR_CALL,    "retry_gather",  .gather = retry_gather, .apply = retry },
+    { WR_CALL,    "send",          .apply = send_note },
     { WR_COMMAND, "note",          .apply = note },
     { WR_COMMAND, "refuse",        .apply = refuse },
     { WR_COMMAND, "retry",         .apply = retry },
     { WR_COMMAND, "crash",         .apply = crash },
     { WR_EVENT,   "echo.written",  .apply = on_written },
+    { WR_EVENT,   "stub.made",     .apply = on_made },
     WR_HANDLERS_END
 };
 
@@ -179,7 +186,7 @@ fail(struct wr_request *req)
 }
 
 
-/* {"id": …, "text": …}: a row and an event. */
+/* {"id": …, "text": …}: a row and an event, after the argument "ms". */
 static enum wr_outcome
 write_text(struct wr_request *req)
 {
@@ -196,6 +203,7 @@ write_text(struct wr_request *req)
         return wr_refuse_invalid(req);
     }
 
+    sleep_first(req);
     insert(req, id, text);
 
     writer = wr_json_writer_new(wr_request_arena(req));
@@ -212,15 +220,18 @@ write_text(struct wr_request *req)
 }
 
 
-/* Asks itself to echo, and tells what came of it. */
+/* Asks itself, or the argument "service", to echo, and tells what came of
+   it. */
 static enum wr_outcome
 ask_gather(struct wr_request *req)
 {
+    const char     *who;
     struct wr_ask  *question;
 
     static const char  text[] = "{\"text\":\"asked\"}";
 
-    question = wr_ask(req, "echo", "echo");
+    who = wr_request_arg(req, "service");
+    question = wr_ask(req, who != NULL ? who : "echo", "echo");
     wr_ask_json(question, text, sizeof(text) - 1);
     wr_request_set(req, question);
 
@@ -251,6 +262,32 @@ ask(struct wr_request *req)
 
 
 static enum wr_outcome
+retry_gather(struct wr_request *req)
+{
+    (void) req;
+
+    return WR_RETRY;
+}
+
+
+/* The command "note" for the argument "service". */
+static enum wr_outcome
+send_note(struct wr_request *req)
+{
+    const char  *who;
+
+    static const char  json[] = "{\"text\":\"sent\"}";
+
+    who = wr_request_arg(req, "service");
+    wr_command(req, who != NULL ? who : "echo", "note", json,
+               sizeof(json) - 1);
+
+    return WR_DONE;
+}
+
+
+/* After the argument "ms", "times" times. */
+static enum wr_outcome
 note(struct wr_request *req)
 {
     const char  *text;
@@ -262,9 +299,28 @@ note(struct wr_request *req)
         return wr_refuse_invalid(req);
     }
 
+    sleep_first(req);
     insert(req, wr_request_id(req), text);
 
     return WR_DONE;
+}
+
+
+static void
+sleep_first(struct wr_request *req)
+{
+    long         times;
+    const char  *ms, *arg;
+
+    ms = wr_request_arg(req, "ms");
+    arg = wr_request_arg(req, "times");
+
+    for (times = (arg != NULL) ? strtol(arg, NULL, 10) : 1;
+         ms != NULL && times > 0; times--)
+    {
+        wr_tx_exec(wr_request_tx(req),
+                   "select pg_sleep($1::float8 / 1000)", WR_PARAMS(ms));
+    }
 }
 
 
@@ -276,6 +332,15 @@ on_written(struct wr_request *req)
                "insert into echo_seen (id, times) values ($1, 1) "
                "on conflict (id) do update set times = echo_seen.times + 1",
                WR_PARAMS(wr_request_subject(req)));
+
+    return WR_DONE;
+}
+
+
+static enum wr_outcome
+on_made(struct wr_request *req)
+{
+    insert(req, wr_request_subject(req), "made");
 
     return WR_DONE;
 }

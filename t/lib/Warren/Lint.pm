@@ -312,7 +312,8 @@ sub includes {
 # "_private" and what follows its first "_" if the whole is not named.
 my @layers = (
     ground => [qw(
-        arena clock id json log memory pid_file settings utf8 version wire
+        arena clock digest id json log memory pid_file settings skew utf8
+        version wire
     )],
     process => [qw(admin stats supervisor)],
     broker => [qw(broker)],
