@@ -217,6 +217,13 @@ ngx_http_gateway_reply_send(ngx_http_request_t *r,
         r->disable_not_modified = 1;
     }
 
+    /*
+     * A condition on a date is void where there is none (RFC 9110, section
+     * 13.1.4); nginx would take it for not fulfilled.
+     */
+
+    r->headers_in.if_unmodified_since = NULL;
+
     if (ngx_http_gateway_reply_headers(r, reply) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }

@@ -353,6 +353,16 @@ is($nginx->post('/strong', '', 'If-None-Match' => '"7"')->{status}, 200,
    'but for what was done, not read');
 is($nginx->post('/strong', '', 'If-Match' => '"8"')->{status}, 200,
    'and it is not denied afterwards');
+is($nginx->get('/strong', 'If-Match' => '"7"')->{status}, 200,
+   'what matches is sent');
+is($nginx->get('/strong', 'If-Match' => '"8"')->{status}, 412,
+   'what does not is not');
+
+my $past = 'Mon, 01 Jan 2024 00:00:00 GMT';
+is($nginx->get('/strong', 'If-Unmodified-Since' => $past)->{status}, 200,
+   'a condition on a date is void, since replies have none');
+is($nginx->get('/strong', 'If-Modified-Since' => $past)->{status}, 200,
+   'in either sense');
 
 $r = $nginx->get('/problem', 'X-Request-Id' => 'mine');
 is($r->{status}, 409, 'a problem of a worker passes');
