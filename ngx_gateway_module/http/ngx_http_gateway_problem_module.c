@@ -162,7 +162,11 @@ ngx_http_gateway_problem_header_filter(ngx_http_request_t *r)
 
     if (problem == NULL) {
 
-        if (r == r->main && r->internal) {
+        /* an error_page may have made another answer of a 503 */
+
+        if (r == r->main && r->internal
+            && r->headers_out.status != NGX_HTTP_SERVICE_UNAVAILABLE)
+        {
             ngx_http_gateway_problem_forget(r);
         }
 
@@ -241,12 +245,16 @@ ngx_http_gateway_problem_later(ngx_http_request_t *r, enum wire_error error)
         return NGX_OK;
     }
 
+    /* it may have been told before a redirect */
+
+    ngx_http_gateway_problem_forget(r);
+
     return ngx_http_gateway_header_out(r, "Retry-After",
                                        &ngx_http_gateway_problem_retry, NULL);
 }
 
 
-/* an error_page may have made another answer of a 503: there is no later */
+/* takes the Retry-After back that was set here */
 
 static void
 ngx_http_gateway_problem_forget(ngx_http_request_t *r)
@@ -254,10 +262,6 @@ ngx_http_gateway_problem_forget(ngx_http_request_t *r)
     ngx_uint_t        i;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
-
-    if (r->headers_out.status == NGX_HTTP_SERVICE_UNAVAILABLE) {
-        return;
-    }
 
     part = &r->headers_out.headers.part;
     h = part->elts;

@@ -77,6 +77,10 @@ http {
             error_page 503 /oops.html;
             gateway_route call orders get;
         }
+        location = /call_call {
+            error_page 503 = /call;
+            gateway_route call orders get;
+        }
         location = /call_named {
             error_page 503 = @login;
             gateway_route call orders get;
@@ -185,6 +189,11 @@ is($r->{body}, "log in\n", 'a named one answers in its place');
 is($r->{status}, 200, 'with its own status');
 is($r->{headers}{'retry-after'}, undef,
    'and nothing is left of what it replaces');
+
+$raw = $nginx->raw("GET /call_call HTTP/1.1\r\nHost: a\r\n"
+                   . "Connection: close\r\n\r\n");
+like($raw, qr/^HTTP\/1.1 503 /, 'a call in the place of another may fail, too');
+is(() = $raw =~ /^retry-after:/img, 1, 'which is told once');
 
 $r = $nginx->get('/any');
 is($r->{status}, 200, 'who is admitted otherwise is admitted');
