@@ -304,7 +304,8 @@ conn_tune_socket(struct broker_conn *conn)
 
     /* half of what is told is the kernel's own */
 
-    conn->room = value / 2;
+    conn->room = (size_t) value / 2;
+    conn->free = 0;
 }
 
 

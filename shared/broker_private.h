@@ -71,7 +71,8 @@ struct broker_conn {
     const char                 *name;
     amqp_connection_state_t     state;      /* NULL: none */
     int                         fd;
-    int                         room;       /* of the socket, in bytes */
+    size_t                      room;       /* of the socket, in bytes */
+    size_t                      free;       /* of it for sure, without a look */
     bool                        is_failed;
     bool                        is_blocked;
     bool                        is_corked;

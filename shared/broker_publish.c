@@ -26,7 +26,7 @@
 
 #define EXPIRATION_SIZE   24
 
-/* method, properties and their frames; headers come on top */
+/* method, or properties without headers, and their frame */
 #define ENVELOPE_SIZE     2048
 
 
@@ -38,6 +38,7 @@ static void encode_header(const struct wr_header *header,
 static void set(amqp_basic_properties_t *props, amqp_flags_t flag,
     amqp_bytes_t *bytes, const char *text);
 static bool fits(const struct wr_publishing *pub);
+static size_t header_size(const struct wr_publishing *pub);
 static bool send_message(struct broker_conn *conn, amqp_channel_t channel,
     const struct wr_publishing *pub, amqp_basic_properties_t *props);
 static bool send_frame(struct broker_conn *conn, amqp_frame_t *frame,
@@ -99,7 +100,7 @@ wr_broker_publish(struct wr_broker *broker, const struct wr_publishing *pub,
 static bool
 fits(const struct wr_publishing *pub)
 {
-    size_t  i, size;
+    size_t  i;
 
     const char  *texts[] = {
         pub->exchange, pub->key, pub->type, pub->content_type,
@@ -112,13 +113,28 @@ fits(const struct wr_publishing *pub)
         }
     }
 
-    size = ENVELOPE_SIZE;
-
     for (i = 0; i < pub->nheaders; i++) {
         if (strlen(pub->headers[i].name) > 255) {
             return false;
         }
+    }
 
+    return header_size(pub) <= BROKER_FRAME_MAX
+           && pub->nheaders <= WR_BROKER_HEADERS_MAX
+           && pub->body_len <= WIRE_BODY_MAX;
+}
+
+
+/* At most. */
+
+static size_t
+header_size(const struct wr_publishing *pub)
+{
+    size_t  i, size;
+
+    size = ENVELOPE_SIZE;
+
+    for (i = 0; i < pub->nheaders; i++) {
         size += strlen(pub->headers[i].name) + 16;
 
         if (pub->headers[i].text != NULL) {
@@ -126,8 +142,7 @@ fits(const struct wr_publishing *pub)
         }
     }
 
-    return size <= BROKER_FRAME_MAX && pub->nheaders <= WR_BROKER_HEADERS_MAX
-           && pub->body_len <= WIRE_BODY_MAX;
+    return size;
 }
 
 
@@ -237,7 +252,7 @@ send_message(struct broker_conn *conn, amqp_channel_t channel,
     frame.payload.properties.body_size = pub->body_len;
     frame.payload.properties.decoded = props;
 
-    if (!send_frame(conn, &frame, ENVELOPE_SIZE)) {
+    if (!send_frame(conn, &frame, header_size(pub))) {
         return false;
     }
 
@@ -278,10 +293,22 @@ wait_room(struct broker_conn *conn, size_t size)
 
     end_ms = 0;
 
+    /* the kernel is asked only when what it had free last time is used up */
+
+    if (size <= conn->free) {
+        conn->free -= size;
+        return true;
+    }
+
     for ( ;; ) {
-        if (ioctl(conn->fd, SIOCOUTQ, &queued) != 0 || queued == 0
-            || (size_t) queued + size <= (size_t) conn->room)
-        {
+        if (ioctl(conn->fd, SIOCOUTQ, &queued) != 0) {
+            return true;
+        }
+
+        conn->free = ((size_t) queued < conn->room) ? conn->room - queued : 0;
+
+        if (size <= conn->free || queued == 0) {
+            conn->free -= (size < conn->free) ? size : conn->free;
             return true;
         }
 
