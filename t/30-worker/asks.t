@@ -106,8 +106,15 @@ sub patient {
     my $echo = Echo->new()->start();
     my $other = other($echo);
 
-    # meanwhile the others arrive, and make one batch
+    # while the lane sleeps the others arrive, and make one batch
     my $slow = $echo->ask('slow', '{}', headers => { 'x-arg-ms' => '700' });
+
+    wait_for(sub {
+        $echo->sql("select count(*) from pg_stat_activity where datname ="
+                   . " current_database() and state = 'active'"
+                   . " and query like 'select pg\\_sleep%'") == 1
+    }, 15, 'the statement');
+
     my $asked = $echo->ask('ask', '{}', ms => 9000,
                            headers => { 'x-arg-service' => 'other' });
     my $short = $echo->ask('echo', '{"text":"short"}', ms => 3000);

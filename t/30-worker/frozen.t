@@ -115,16 +115,18 @@ sub database_frozen {
 sub database_away {
     forget_news();
 
-    my $slow = $echo->ask('slow', '{}', headers => { 'x-arg-ms' => '2000' });
+    $echo->ask('slow', '{}', headers => { 'x-arg-ms' => '8000' });
     sleeping();
-    my @ids = map { $echo->command('note', '{"text":"held"}') } 1 .. 6;
+    $echo->command('note', '{"text":"held"}') for 1 .. 6;
+
     my @asked = map { $echo->ask('echo', '{"text":"x"}') } 1 .. 4;
 
     wait_for(sub {
-        $broker->queue_depth($echo->vhost(), 'rpc.echo') == 5
-            && $echo->amqp()->rpc('queue.declare', queue => 'rpc.echo',
-                                  passive => 1)->{message_count} == 0
-    }, 15, 'all at the lane');
+        !grep { $_ != 0 } map {
+            $echo->amqp()->rpc('queue.declare', queue => $_,
+                               passive => 1)->{message_count}
+        } 'rpc.echo', 'commands.echo';
+    }, 6, 'all at the lane');
     $postgresql->stop();
     news_has(qr/ready -> paused/);
     is_deeply([map { ($echo->answer($_, 5) // {})->{status} } @asked],
@@ -169,7 +171,7 @@ sub broker_frozen {
 sub broker_deaf {
     forget_news();
 
-    my $slow = $echo->ask('slow', '{}', headers => { 'x-arg-ms' => '2000' });
+    $echo->ask('slow', '{}', headers => { 'x-arg-ms' => '2000' });
     sleeping();
 
     my $text = 'a' x 900_000;

@@ -73,6 +73,7 @@ sub broker_blocked {
     log_has(qr/publishing connection blocked/, 'connection.blocked');
     pass('a lane hears that the broker is short of memory');
     log_has(qr/ready -> blocked/, 'the state');
+    is($echo->answer($asked, 1), undef, 'and its replies are held back');
     $broker->ctl('set_vm_memory_high_watermark', 'absolute', '1GB');
     log_has(qr/blocked -> ready/, 'the end of it');
     is($echo->answer($asked, 10)->{status}, 200,
