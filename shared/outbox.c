@@ -9,6 +9,7 @@
 
 #include "broker.h"
 #include "clock.h"
+#include "json.h"
 #include "memory.h"
 #include "outbox.h"
 #include "pg_array.h"
@@ -24,7 +25,7 @@
 /* Rows taken over by one statement. */
 #define SWEEP_MAX   200
 
-#define COLUMNS     8
+#define COLUMNS     9
 
 #define TEXT_OF(number)  TEXT_OF_TOKEN(number)
 #define TEXT_OF_TOKEN(token)  #token
@@ -38,7 +39,8 @@ enum column {
     COLUMN_CONTENT_TYPE,
     COLUMN_TRACEPARENT,
     COLUMN_SUB,
-    COLUMN_BODY
+    COLUMN_BODY,
+    COLUMN_HEADERS          /* NULL but for what an operator sends again */
 };
 
 
@@ -75,6 +77,10 @@ static void add_row(struct wr_outbox *outbox, const char **columns,
     bool is_swept);
 static void collect(struct wr_outbox *outbox);
 static void publish(struct wr_outbox *outbox);
+static enum wr_published publish_row(struct wr_outbox *outbox,
+    struct row *row, struct wr_arena *arena);
+static int add_headers(struct wr_publishing *pub, struct wr_header *headers,
+    const char *text, struct wr_arena *arena);
 static bool has(const struct fifo *fifo, const char *id);
 static void fifo_init(struct fifo *fifo);
 static void fifo_push(struct fifo *fifo, struct row *row);
@@ -83,9 +89,9 @@ static struct row *fifo_pop(struct fifo *fifo);
 
 static const char  store_sql[] =
     "insert into outbox (id, exchange, routing_key, type, content_type,"
-    "    traceparent, sub, body) "
+    "    traceparent, sub, body, headers) "
     "select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[],"
-    "    $5::text[], $6::text[], $7::text[], $8::text[])";
+    "    $5::text[], $6::text[], $7::text[], $8::text[], $9::jsonb[])";
 
 static const char  delete_sql[] =
     "delete from outbox where id = any ($1::uuid[])";
@@ -99,7 +105,7 @@ static const char  sweep_sql[] =
     "    order by due_at limit " TEXT_OF(SWEEP_MAX)
     "    for update skip locked) "
     "returning id, exchange, routing_key, type, content_type, traceparent,"
-    "    sub, body";
+    "    sub, body, headers";
 
 
 struct wr_outbox *
@@ -201,6 +207,7 @@ row_columns(const struct wr_request *req,
                                                     WIRE_HEADER_TRACEPARENT);
     columns_r[COLUMN_SUB] = req->sub;
     columns_r[COLUMN_BODY] = announcement->body;
+    columns_r[COLUMN_HEADERS] = NULL;
 }
 
 
@@ -308,44 +315,21 @@ collect(struct wr_outbox *outbox)
 static void
 publish(struct wr_outbox *outbox)
 {
-    struct row            *row;
-    enum wr_published      rc;
-    struct wr_header       headers[2];
-    struct wr_publishing   pub;
+    struct row         *row;
+    struct wr_arena    *arena;
+    enum wr_published   rc;
+
+    arena = wr_arena_new();
 
     while ((row = outbox->queued.first) != NULL) {
-        memset(&pub, 0, sizeof(pub));
-        pub.exchange = row->columns[COLUMN_EXCHANGE];
-        pub.key = row->columns[COLUMN_KEY];
-        pub.type = row->columns[COLUMN_TYPE];
-        pub.content_type = row->columns[COLUMN_CONTENT_TYPE];
-        pub.message_id = row->columns[COLUMN_ID];
-        pub.body = row->columns[COLUMN_BODY];
-        pub.body_len = strlen(pub.body);
-        pub.is_persistent = true;
-        pub.headers = headers;
-
-        /* an event that nobody listens to is well; a command is not */
-
-        pub.is_mandatory = strcmp(pub.exchange, WIRE_EXCHANGE_EVENTS) != 0;
-
-        if (row->columns[COLUMN_TRACEPARENT] != NULL) {
-            headers[pub.nheaders].name = WIRE_HEADER_TRACEPARENT;
-            headers[pub.nheaders++].text = row->columns[COLUMN_TRACEPARENT];
-        }
-
-        if (row->columns[COLUMN_SUB] != NULL) {
-            headers[pub.nheaders].name = WIRE_HEADER_SUB;
-            headers[pub.nheaders++].text = row->columns[COLUMN_SUB];
-        }
-
-        rc = wr_broker_publish(outbox->broker, &pub, &row->confirm);
+        rc = publish_row(outbox, row, arena);
+        wr_arena_reset(arena);
 
         if (rc == WR_PUBLISH_LATER
             || (rc == WR_PUBLISH_DOWN
                 && row->confirm.state == WR_CONFIRM_NONE))
         {
-            return;
+            break;
         }
 
         row = fifo_pop(&outbox->queued);
@@ -360,6 +344,94 @@ publish(struct wr_outbox *outbox)
         wr_stats_add(WR_STAT_events_swept, row->is_swept);
         fifo_push(&outbox->sent, row);
     }
+
+    wr_arena_free(&arena);
+}
+
+
+static enum wr_published
+publish_row(struct wr_outbox *outbox, struct row *row,
+    struct wr_arena *arena)
+{
+    struct wr_header       headers[WR_BROKER_HEADERS_MAX];
+    struct wr_publishing   pub;
+
+    memset(&pub, 0, sizeof(pub));
+    pub.exchange = row->columns[COLUMN_EXCHANGE];
+    pub.key = row->columns[COLUMN_KEY];
+    pub.type = row->columns[COLUMN_TYPE];
+    pub.content_type = row->columns[COLUMN_CONTENT_TYPE];
+    pub.message_id = row->columns[COLUMN_ID];
+    pub.body = row->columns[COLUMN_BODY];
+    pub.body_len = strlen(pub.body);
+    pub.is_persistent = true;
+    pub.headers = headers;
+
+    /* an event that nobody listens to is well; a command is not */
+
+    pub.is_mandatory = strcmp(pub.exchange, WIRE_EXCHANGE_EVENTS) != 0;
+
+    if (row->columns[COLUMN_TRACEPARENT] != NULL) {
+        headers[pub.nheaders].name = WIRE_HEADER_TRACEPARENT;
+        headers[pub.nheaders++].text = row->columns[COLUMN_TRACEPARENT];
+    }
+
+    if (row->columns[COLUMN_SUB] != NULL) {
+        headers[pub.nheaders].name = WIRE_HEADER_SUB;
+        headers[pub.nheaders++].text = row->columns[COLUMN_SUB];
+    }
+
+    if (row->columns[COLUMN_HEADERS] != NULL
+        && add_headers(&pub, headers, row->columns[COLUMN_HEADERS], arena)
+           == -1)
+    {
+        return WR_PUBLISH_REFUSED;
+    }
+
+    return wr_broker_publish(outbox->broker, &pub, &row->confirm);
+}
+
+
+/* [{"name": …, "text": … or "number": …}, …] */
+
+static int
+add_headers(struct wr_publishing *pub, struct wr_header *headers,
+    const char *text, struct wr_arena *arena)
+{
+    size_t                   i;
+    const char              *error;
+    struct wr_header        *header;
+    struct wr_json_errors    errors;
+    const struct wr_json    *list, *item;
+
+    memset(&errors, 0, sizeof(errors));
+    errors.arena = arena;
+    list = wr_json_parse(arena, text, strlen(text), &error);
+
+    if (list == NULL
+        || wr_json_count(list) > WR_BROKER_HEADERS_MAX - pub->nheaders)
+    {
+        return -1;
+    }
+
+    for (i = 0; i < wr_json_count(list); i++) {
+        item = wr_json_item(list, i);
+        header = &headers[pub->nheaders++];
+        header->name = wr_json_text(item, "name", 1, 255, &errors);
+        header->text = NULL;
+        header->number = 0;
+
+        if (wr_json_has(item, "text")) {
+            header->text = wr_json_text(item, "text", 0, WIRE_BODY_MAX,
+                                        &errors);
+
+        } else {
+            header->number = wr_json_int(item, "number", INT64_MIN, INT64_MAX,
+                                         &errors);
+        }
+    }
+
+    return (errors.count == 0) ? 0 : -1;
 }
 
 

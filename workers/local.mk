@@ -16,6 +16,12 @@
 bin_PROGRAMS += warren
 
 warren_SOURCES = \
+	workers/warren/dead_command.c \
+	workers/warren/dead_command.h \
+	workers/warren/dead_print.c \
+	workers/warren/dead_print.h \
+	workers/warren/dead_store.c \
+	workers/warren/dead_store.h \
 	workers/warren/jwks.c \
 	workers/warren/jwks.h \
 	workers/warren/key.c \
@@ -25,6 +31,8 @@ warren_SOURCES = \
 	workers/warren/management.h \
 	workers/warren/secret.c \
 	workers/warren/secret.h \
+	workers/warren/table.c \
+	workers/warren/table.h \
 	workers/warren/text.c \
 	workers/warren/text.h \
 	workers/warren/token.c \
@@ -41,9 +49,11 @@ warren_SOURCES = \
 	workers/warren/topology_worker.h
 
 warren_CPPFLAGS = $(AM_CPPFLAGS) \
-	$(CURL_CFLAGS) $(JANSSON_CFLAGS) $(JWT_CFLAGS) $(CRYPTO_CFLAGS)
+	$(CURL_CFLAGS) $(JANSSON_CFLAGS) $(JWT_CFLAGS) $(CRYPTO_CFLAGS) \
+	$(PQ_CFLAGS)
 
-warren_LDADD = $(CURL_LIBS) $(JANSSON_LIBS) $(JWT_LIBS) $(CRYPTO_LIBS)
+warren_LDADD = $(CURL_LIBS) $(JANSSON_LIBS) $(JWT_LIBS) $(CRYPTO_LIBS) \
+	$(PQ_LIBS)
 
 
 # the services; warren-NAME serves NAME

@@ -32,6 +32,8 @@ create table outbox (
     traceparent text,
     sub text,
     body text not null,
+    -- of a dead letter that is sent again: [{name, text or number}]
+    headers jsonb,
     created_at timestamptz not null default now(),
     -- whoever made the row publishes it; later it is anybody's
     due_at timestamptz not null default now() + interval '10 seconds',

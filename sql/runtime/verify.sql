@@ -5,7 +5,7 @@ from inbox
 where false;
 
 select id, exchange, routing_key, type, content_type, traceparent, sub, body,
-    created_at, due_at
+    headers, created_at, due_at
 from outbox
 where false;
 

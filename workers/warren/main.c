@@ -13,6 +13,7 @@
 
 #include <curl/curl.h>
 
+#include "dead_command.h"
 #include "jwks.h"
 #include "token.h"
 #include "topology_command.h"
@@ -36,6 +37,14 @@ static const struct command  commands[] = {
       "make the broker's objects, bindings, policies, users and rights" },
     { "topology", "show", topology_command_show,
       "print as JSON what would be made" },
+    { "dead", "list", dead_command_list,
+      "tell the dead letters of a service" },
+    { "dead", "show", dead_command_show,
+      "tell one with headers, body and history" },
+    { "dead", "retry", dead_command_retry,
+      "send them again" },
+    { "dead", "drop", dead_command_drop,
+      "delete them" },
     { "token", NULL, token_command,
       "sign an access token" },
     { "jwks", NULL, jwks_command,
