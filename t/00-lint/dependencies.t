@@ -41,7 +41,9 @@ my @header_laws = (
          |workers/(?:users|warren)/|t/)}x,
      'OpenSSL is for those who are about it'],
     # shared
-    [qr{\Alibpq}, qr{\Ashared/db\w*\.[ch]\z}, 'libpq is for db.c'],
+    [qr{\Alibpq},
+     qr{\A(?:shared/db\w*\.[ch]|workers/warren/dead_store\.c)\z},
+     'libpq is for db.c'],
     [qr{\A(?:cjson/)?cJSON}, qr{\Ashared/json\w*\.[ch]\z},
      'cJSON is for json.c'],
     [qr{\Amicrohttpd}, qr{\Ashared/admin\.c\z},

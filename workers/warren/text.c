@@ -4,16 +4,11 @@
  * Texts of a program that runs once and ends: without memory it ends at once.
  */
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "text.h"
-
-
-static char *vprint(const char *format, va_list args)
-    __attribute__((format(printf, 1, 0), nonnull(1)));
 
 
 char *
@@ -23,10 +18,52 @@ text_printf(const char *format, ...)
     va_list   args;
 
     va_start(args, format);
-    text = vprint(format, args);
+    text = text_vprintf(format, args);
     va_end(args);
 
     return text;
+}
+
+
+char *
+text_vprintf(const char *format, va_list args)
+{
+    int       len;
+    char     *text;
+    va_list   again;
+
+    va_copy(again, args);
+    len = vsnprintf(NULL, 0, format, again);
+    va_end(again);
+
+    if (len < 0) {
+        len = 0;
+    }
+
+    text = text_alloc((size_t) len + 1);
+    vsnprintf(text, (size_t) len + 1, format, args);
+
+    return text;
+}
+
+
+void
+text_clean(char *text, const char *kept)
+{
+    unsigned char  *p;
+
+    for (p = (unsigned char *) text; *p != '\0'; p++) {
+
+        /* U+0080 to U+009F are controls, too */
+
+        if ((*p < ' ' || *p == 0x7f) && strchr(kept, *p) == NULL) {
+            *p = '?';
+
+        } else if (*p == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f) {
+            *p++ = '?';
+            *p = '?';
+        }
+    }
 }
 
 
@@ -88,33 +125,11 @@ text_fail(const char *format, ...)
     va_list   args;
 
     va_start(args, format);
-    text = vprint(format, args);
+    text = text_vprintf(format, args);
     va_end(args);
 
     fprintf(stderr, "warren: %s\n", text);
     free(text);
 
     return 1;
-}
-
-
-static char *
-vprint(const char *format, va_list args)
-{
-    int       len;
-    char     *text;
-    va_list   again;
-
-    va_copy(again, args);
-    len = vsnprintf(NULL, 0, format, again);
-    va_end(again);
-
-    if (len < 0) {
-        len = 0;
-    }
-
-    text = text_alloc((size_t) len + 1);
-    vsnprintf(text, (size_t) len + 1, format, args);
-
-    return text;
 }

@@ -8,6 +8,7 @@
 #define WARREN_TEXT_H
 
 
+#include <stdarg.h>
 #include <stddef.h>
 
 
@@ -18,6 +19,14 @@
 /* printf into memory that the caller frees.  Never NULL. */
 char *text_printf(const char *format, ...)
     __attribute__((format(printf, 1, 2)));
+
+/* The same, of arguments that the caller has. */
+char *text_vprintf(const char *format, va_list args)
+    __attribute__((format(printf, 1, 0)));
+
+/* Makes control characters, which would steer a terminal, "?"; those in kept
+   stay. */
+void text_clean(char *text, const char *kept);
 
 /*
  * printf into the one buffer of error texts; good until the next call, so an
