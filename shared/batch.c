@@ -14,6 +14,7 @@
 #include "inbox.h"
 #include "lane_private.h"
 #include "outbox.h"
+#include "turn.h"
 #include "tx.h"
 
 
@@ -273,6 +274,7 @@ read_all(struct wr_lane *lane, struct wr_request **reqs, size_t n)
     {
         reqs[i]->outcome = reqs[i]->handler->apply(reqs[i]);
         wr_reply_complete(reqs[i]);
+        wr_turn_keep(lane);
     }
 
     wr_db_sync(lane->db);
@@ -381,6 +383,7 @@ apply(struct wr_lane *lane, struct wr_request **reqs, size_t n)
 
         if (reqs[i]->inbox == WR_INBOX_FRESH) {
             is_again = apply_one(lane, reqs[i]) || is_again;
+            wr_turn_keep(lane);
 
         } else if (reqs[i]->inbox == WR_INBOX_REPEATED
                    && !reqs[i]->is_decided)

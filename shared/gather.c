@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "gather.h"
 #include "lane_private.h"
+#include "turn.h"
 #include "wire.h"
 
 
@@ -37,6 +38,7 @@ wr_gather(struct wr_lane *lane, struct wr_request **reqs, size_t n)
 
     for (i = 0; i < n; i++) {
         run(lane, reqs[i]);
+        wr_turn_keep(lane);
     }
 
     wr_broker_flush(lane->broker);

@@ -66,6 +66,7 @@ struct wr_lane {
     int                        db_tries;
     int64_t                    retry_ms;    /* not to be tried before */
     int64_t                    paused_ms;   /* since */
+    int64_t                    kept_ms;     /* wr_turn_keep() looked last */
     int64_t                    sweep_ms;    /* next time */
     int64_t                    expire_ms;   /* next time */
 

@@ -170,6 +170,20 @@ run(struct wr_lane *lane, struct wr_request **reqs, size_t n)
 }
 
 
+void
+wr_turn_keep(struct wr_lane *lane)
+{
+    int64_t  now_ms;
+
+    now_ms = wr_clock_ms();
+
+    if (now_ms - lane->kept_ms >= lane->db_config.idle_ms) {
+        lane->kept_ms = now_ms;
+        wr_broker_pump(lane->broker);
+    }
+}
+
+
 /* What is held already is held on, so that calls do not wait behind it. */
 
 void

@@ -14,6 +14,10 @@
 struct wr_lane;
 
 
+/* To be called between handlers, which may take long: keeps the heartbeats of
+   the broker's connections. */
+void wr_turn_keep(struct wr_lane *lane);
+
 /* Whether there is something to take. */
 bool wr_turn_is_due(struct wr_lane *lane);
 

@@ -11,6 +11,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "warren.h"
 
@@ -27,6 +28,7 @@ static enum wr_outcome retry(struct wr_request *req);
 static enum wr_outcome uncertain(struct wr_request *req);
 static enum wr_outcome crash(struct wr_request *req);
 static enum wr_outcome slow(struct wr_request *req);
+static enum wr_outcome busy(struct wr_request *req);
 static enum wr_outcome fail(struct wr_request *req);
 static enum wr_outcome write_text(struct wr_request *req);
 static enum wr_outcome ask_gather(struct wr_request *req);
@@ -49,6 +51,7 @@ static const struct wr_handler  handlers[] = {
     { WR_CALL,    "uncertain",     .apply = uncertain },
     { WR_CALL,    "crash",         .apply = crash },
     { WR_CALL,    "slow",          .apply = slow },
+    { WR_CALL,    "busy",          .apply = busy, .read_only = true },
     { WR_CALL,    "fail",          .apply = fail },
     { WR_CALL,    "write",         .apply = write_text },
     { WR_CALL,    "ask",           .gather = ask_gather, .apply = ask },
@@ -170,6 +173,22 @@ slow(struct wr_request *req)
                        "select pg_sleep($1::float8 / 1000)", WR_PARAMS(arg));
 
     reply(req, 200, "slept", wr_rows_count(rows) == 1 ? "yes" : "no");
+
+    return WR_DONE;
+}
+
+
+/* As slow, but the lane does nothing else. */
+static enum wr_outcome
+busy(struct wr_request *req)
+{
+    const char       *arg;
+    struct timespec   pause = { 0, 0 };
+
+    arg = wr_request_arg(req, "ms");
+    pause.tv_nsec = (arg != NULL) ? strtol(arg, NULL, 10) % 1000 * 1000000 : 0;
+    (void) nanosleep(&pause, NULL);
+    reply(req, 200, "slept", "yes");
 
     return WR_DONE;
 }

@@ -15,6 +15,7 @@ use Warren::Test;
 in_flight();
 killed();
 stopped();
+busy();
 
 done_testing();
 
@@ -90,4 +91,22 @@ sub stopped {
     }, 20, 'all commands'), 'nothing is lost over a restart');
     is($echo->sql('select count(*) from dead_letter'), 0,
        'and no attempt was burnt');
+}
+
+
+# Handlers that take their time, as hashes of passwords do, in one batch.
+sub busy {
+    my $echo = Echo->new(settings => { 'broker.heartbeat' => '1s' })->start();
+    my $slow = $echo->ask('slow', '{}', headers => { 'x-arg-ms' => '1000' });
+    my @asked = map {
+        $echo->ask('busy', '{}', ms => 30_000,
+                   headers => { 'x-arg-ms' => '600' })
+    } 1 .. 10;
+
+    is($echo->answer($slow)->{status}, 200, 'a lane is kept busy');
+    is_deeply([map { ($echo->answer($_) // {})->{status} } @asked],
+              [(200) x 10], 'a batch of handlers that take long is answered');
+    unlike($echo->worker()->log(), qr/connection lost/,
+           'and the heartbeats are kept meanwhile');
+    $echo->worker()->stop();
 }
