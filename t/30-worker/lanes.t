@@ -26,8 +26,15 @@ sub in_flight {
     my %slow = (id => Echo::uuid(),
                 headers => { 'x-arg-ms' => '2000', 'x-keyed' => '1' });
     my $first = $echo->ask('slow', '{}', %slow);
-    my $second = $echo->ask('slow', '{}', %slow);
 
+    # two lanes that begin at once have no first and second
+    wait_for(sub {
+        $echo->sql("select count(*) from pg_stat_activity where datname ="
+                   . " current_database() and state = 'active'"
+                   . " and query like 'select pg\\_sleep%'") == 1
+    }, 15, 'the statement');
+
+    my $second = $echo->ask('slow', '{}', %slow);
     my $reply = $echo->answer($second);
     is($reply->{status}, 409, 'a key whose first request runs is in flight');
     is($reply->{json}{type}, 'urn:warren:error:idempotency_in_flight',
