@@ -59,6 +59,11 @@ send_statement(struct wr_db *db, struct wr_db_owner *owner,
     rows->next = owner->rows;
     owner->rows = rows;
 
+    if (db->stub != NULL) {
+        db_stub_answer(db, owner, sql, nparams, params, rows);
+        return rows;
+    }
+
     if (db->conn == NULL) {
         db_failed(db, WR_DB_LOST, NULL, "08003", "no connection");
         rows->is_done = true;

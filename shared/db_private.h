@@ -58,9 +58,12 @@ struct wr_rows {
 };
 
 
+struct db_stub;
+
 struct wr_db {
     const struct wr_db_config  *config;
     const struct wr_log        *log;
+    struct db_stub             *stub;       /* of a test, instead of conn */
     PGconn                     *conn;       /* NULL: none */
     char                        error[WR_DB_ERROR_SIZE];
 
@@ -98,6 +101,11 @@ void db_lost(struct wr_db *db, const char *reason);
 /* Notes a failure, if it is the first one. */
 void db_failed(struct wr_db *db, enum wr_db_failure failure,
     struct wr_db_owner *owner, const char *sqlstate, const char *text);
+
+/* Keeps a statement, and makes its rows be done. */
+void db_stub_answer(struct wr_db *db, struct wr_db_owner *owner,
+    const char *sql, int nparams, const char *const *params,
+    struct wr_rows *rows);
 
 /* Copies the first line of a message of libpq. */
 void db_first_line(char text_r[WR_DB_ERROR_SIZE], const char *message);

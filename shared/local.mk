@@ -17,7 +17,8 @@ warreninclude_HEADERS = \
 	shared/tx.h \
 	shared/warren.h \
 	shared/wire.h \
-	shared/wire_error.def
+	shared/wire_error.def \
+	shared/wr_test.h
 
 EXTRA_DIST += shared/warren.pc.in
 
@@ -49,6 +50,8 @@ libwarren_la_SOURCES = \
 	shared/db_pipeline.c \
 	shared/db_private.h \
 	shared/db_rows.c \
+	shared/db_stub.c \
+	shared/db_stub.h \
 	shared/db_version.c \
 	shared/dead_letter.c \
 	shared/dead_letter.h \
@@ -104,7 +107,13 @@ libwarren_la_SOURCES = \
 	shared/turn.h \
 	shared/tx.c \
 	shared/utf8.h \
-	shared/version.h
+	shared/version.h \
+	shared/wr_test.c \
+	shared/wr_test_message.c \
+	shared/wr_test_private.h \
+	shared/wr_test_result.c \
+	shared/wr_test_run.c \
+	shared/wr_test_tap.c
 
 libwarren_la_CPPFLAGS = $(AM_CPPFLAGS) \
 	$(RABBITMQ_CFLAGS) $(PQ_CFLAGS) $(CJSON_CFLAGS) $(CRYPTO_CFLAGS) \

@@ -18,7 +18,8 @@ UNIT_TESTS = \
 	t/10-unit/test_settings \
 	t/10-unit/test_skew \
 	t/10-unit/test_stats \
-	t/10-unit/test_wire
+	t/10-unit/test_wire \
+	t/10-unit/test_wr_test
 
 check_PROGRAMS += $(UNIT_TESTS)
 

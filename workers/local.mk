@@ -29,6 +29,14 @@ warren_SOURCES = \
 	workers/warren/main.c \
 	workers/warren/management.c \
 	workers/warren/management.h \
+	workers/warren/new.c \
+	workers/warren/new.h \
+	workers/warren/new_expand.c \
+	workers/warren/new_expand.h \
+	workers/warren/new_files.c \
+	workers/warren/new_files.h \
+	workers/warren/new_plan.c \
+	workers/warren/new_plan.h \
 	workers/warren/secret.c \
 	workers/warren/secret.h \
 	workers/warren/table.c \
@@ -49,11 +57,42 @@ warren_SOURCES = \
 	workers/warren/topology_worker.h
 
 warren_CPPFLAGS = $(AM_CPPFLAGS) \
+	-DWARREN_TEMPLATES='"$(templatedir)"' \
 	$(CURL_CFLAGS) $(JANSSON_CFLAGS) $(JWT_CFLAGS) $(CRYPTO_CFLAGS) \
 	$(PQ_CFLAGS)
 
 warren_LDADD = $(CURL_LIBS) $(JANSSON_LIBS) $(JWT_LIBS) $(CRYPTO_LIBS) \
 	$(PQ_LIBS)
+
+# what warren new writes
+
+templatedir = $(datadir)/warren/template
+
+dist_template_DATA = \
+	workers/warren/template/README.md.in \
+	workers/warren/template/deploy.sql.in \
+	workers/warren/template/deploy_runtime.sql.in \
+	workers/warren/template/entry.c.in \
+	workers/warren/template/event.c.in \
+	workers/warren/template/get.c.in \
+	workers/warren/template/gitignore.in \
+	workers/warren/template/list.c.in \
+	workers/warren/template/locations.conf.in \
+	workers/warren/template/main.c.in \
+	workers/warren/template/makefile.in \
+	workers/warren/template/revert.sql.in \
+	workers/warren/template/revert_runtime.sql.in \
+	workers/warren/template/service.c.in \
+	workers/warren/template/service.h.in \
+	workers/warren/template/sqitch.conf.in \
+	workers/warren/template/sqitch.plan.in \
+	workers/warren/template/store.c.in \
+	workers/warren/template/store.h.in \
+	workers/warren/template/test.c.in \
+	workers/warren/template/verify.sql.in \
+	workers/warren/template/verify_runtime.sql.in \
+	workers/warren/template/worker.conf.in \
+	workers/warren/template/write.c.in
 
 
 # the services; warren-NAME serves NAME

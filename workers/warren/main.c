@@ -15,6 +15,7 @@
 
 #include "dead_command.h"
 #include "jwks.h"
+#include "new.h"
 #include "token.h"
 #include "topology_command.h"
 
@@ -45,6 +46,8 @@ static const struct command  commands[] = {
       "send them again" },
     { "dead", "drop", dead_command_drop,
       "delete them" },
+    { "new", NULL, new_command,
+      "write a worker of your own" },
     { "token", NULL, token_command,
       "sign an access token" },
     { "jwks", NULL, jwks_command,

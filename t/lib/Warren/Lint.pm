@@ -320,7 +320,7 @@ my @layers = (
     database => [qw(db pg_array)],
     join => [qw(
         announce ask batch crash dead decode dispatch gather inbox lane outbox
-        page reply request retry service settle tx turn warren
+        page reply request retry service settle tx turn warren wr
     )],
 );
 
