@@ -318,6 +318,10 @@ reply_error(struct broker_conn *conn, amqp_rpc_reply_t reply, const char *what)
     amqp_channel_close_t     *channel_close;
     amqp_connection_close_t  *conn_close;
 
+    /* an answer has come, or was waited for long enough */
+
+    wr_stats_alive();
+
     error = conn->broker->error;
 
     if (reply.reply_type == AMQP_RESPONSE_NORMAL) {

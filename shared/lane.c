@@ -88,6 +88,8 @@ wr_lane_run(const struct wr_service *service,
     set_state(lane, WR_LANE_STARTING);
 
     do {
+        wr_stats_alive();
+
         switch (lane->at) {
 
         case WR_LANE_STARTING:
@@ -620,6 +622,7 @@ keep_broker(void *data)
     struct wr_lane  *lane;
 
     lane = data;
+    wr_stats_alive();
     wr_broker_pump(lane->broker);
 }
 
@@ -643,6 +646,7 @@ wr_lane_wait(struct wr_lane *lane, int64_t ms)
         fds[count++].events = POLLIN;
     }
 
+    wr_stats_alive();
     ms = (ms > lane->db_config.idle_ms) ? lane->db_config.idle_ms : ms;
 
     if (wr_broker_has_input(lane->broker)) {

@@ -90,6 +90,7 @@ libwarren_la_SOURCES = \
 	shared/retry.h \
 	shared/service.c \
 	shared/settings.c \
+	shared/settings_cpus.c \
 	shared/settings_private.h \
 	shared/settings_runtime.c \
 	shared/settings_value.c \
@@ -103,6 +104,10 @@ libwarren_la_SOURCES = \
 	shared/stats_text.c \
 	shared/supervisor.c \
 	shared/supervisor.h \
+	shared/supervisor_dump.c \
+	shared/supervisor_notify.c \
+	shared/supervisor_private.h \
+	shared/supervisor_watch.c \
 	shared/turn.c \
 	shared/turn.h \
 	shared/tx.c \

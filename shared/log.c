@@ -53,6 +53,9 @@ struct level_name {
 };
 
 
+static void message_write(enum wr_log_level level, const struct wr_log *log,
+    const char *format, va_list args)
+    __attribute__((format(printf, 3, 0)));
 static void line_write_json(struct line *line, enum wr_log_level level,
     const struct wr_log *log, const char *message);
 static void line_write_text(struct line *line, enum wr_log_level level,
@@ -91,7 +94,10 @@ static struct {
 
     /* shared with the processes forked from this one, once it is set up */
     atomic_int           *level;
-} global = { WR_LOG_TEXT, NULL, NULL, NULL };
+
+    /* sees errors */
+    void                (*seen)(const char *message);
+} global = { WR_LOG_TEXT, NULL, NULL, NULL, NULL };
 
 
 static atomic_int  own_level = WR_LOG_INFO;
@@ -174,20 +180,51 @@ void
 wr_log_write(enum wr_log_level level, const struct wr_log *log,
     const char *format, ...)
 {
-    int          saved;
-    char         message[MESSAGE_MAX];
-    va_list      args;
-    struct line  line;
+    va_list  args;
 
     if (!wr_log_enabled(level)) {
         return;
     }
 
-    saved = errno;
+    va_start(args, format);
+    message_write(level, log, format, args);
+    va_end(args);
+}
+
+
+void
+wr_log_tell(const char *format, ...)
+{
+    va_list  args;
 
     va_start(args, format);
-    vsnprintf(message, sizeof(message), format, args);
+    message_write(WR_LOG_INFO, NULL, format, args);
     va_end(args);
+}
+
+
+void
+wr_log_errors(void (*seen)(const char *message))
+{
+    global.seen = seen;
+}
+
+
+static void
+message_write(enum wr_log_level level, const struct wr_log *log,
+    const char *format, va_list args)
+{
+    int          saved;
+    char         message[MESSAGE_MAX];
+    struct line  line;
+
+    saved = errno;
+
+    vsnprintf(message, sizeof(message), format, args);
+
+    if (level == WR_LOG_ERROR && global.seen != NULL) {
+        global.seen(message);
+    }
 
     line.len = 0;
     line.is_cut = false;

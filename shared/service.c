@@ -27,6 +27,18 @@
 
 #define EXIT_USAGE  2
 
+#ifdef __clang__
+#define COMPILER    __VERSION__
+#else
+#define COMPILER    "gcc " __VERSION__
+#endif
+
+#ifdef __SANITIZE_ADDRESS__
+#define SANITIZED   ", with sanitizers"
+#else
+#define SANITIZED   ""
+#endif
+
 
 /* what main() is to do */
 
@@ -411,6 +423,7 @@ version_print(const struct wr_service *service)
     printf("rabbitmq-c %s, libpq %s, cJSON %s, libmicrohttpd %s\n",
            wr_broker_library_version(), libpq, wr_json_library_version(),
            wr_admin_library_version());
+    printf("built with " COMPILER SANITIZED "\n");
 }
 
 

@@ -439,7 +439,9 @@ entry_get(const struct wr_settings *settings, const char *key,
     if (entry == NULL
         || (entry->setting->type != type
             && !(type == WR_SETTING_TEXT
-                 && entry->setting->type == WR_SETTING_FILE)))
+                 && entry->setting->type == WR_SETTING_FILE)
+            && !(type == WR_SETTING_INT
+                 && entry->setting->type == WR_SETTING_CPUS)))
     {
         wr_log_error(NULL, "the program asked for setting \"%s\", which %s",
                      key, entry == NULL ? "it does not have"

@@ -23,8 +23,10 @@ enum wr_setting_type {
     WR_SETTING_BOOL,        /* on, off */
     WR_SETTING_DURATION,    /* 250ms, 15s, 5m, 1h; kept in ms */
     WR_SETTING_SIZE,        /* 64k, 16m; kept in bytes */
-    WR_SETTING_FILE         /* a secret's file: must be readable, by its owner
+    WR_SETTING_FILE,        /* a secret's file: must be readable, by its owner
                                and group alone; its first line is the value */
+    WR_SETTING_CPUS         /* an integer, or auto: as many as there are CPUs
+                               that the process may use */
 };
 
 

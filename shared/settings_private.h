@@ -87,6 +87,13 @@ bool wr_settings_same(const struct wr_settings *a,
 int wr_settings_value_read(struct wr_settings *settings,
     struct wr_settings_entry *entry);
 
+/*
+ * CPUs that this process may use, at least 1: of its affinity, and no more
+ * than the quotas of its control groups (version 2 or 1) have whole ones.
+ * Files are looked for below root, "" but in tests.
+ */
+int wr_settings_cpus(const char *root);
+
 /* A copy of a value in which passwords of URLs are "***". */
 char *wr_settings_masked(struct wr_arena *arena, const char *value);
 

@@ -42,8 +42,8 @@ const struct wr_setting  wr_settings_runtime[] = {
       "libpq URI of the service's database, direct or session-pooled" },
     { "database.password_file", WR_SETTING_FILE, "", false,
       "file whose first line is the database role's password" },
-    { "lanes", WR_SETTING_INT, "1", false,
-      "processes that consume, each with its own connections" },
+    { "lanes", WR_SETTING_CPUS, "1", false,
+      "processes that consume, each with its own connections, or auto" },
     { "batch", WR_SETTING_INT, "32", false,
       "messages a lane takes at most into one transaction" },
     { "prefetch", WR_SETTING_INT, "0", false,
@@ -56,6 +56,8 @@ const struct wr_setting  wr_settings_runtime[] = {
       "time to finish what was delivered, when told to stop" },
     { "give_back_after", WR_SETTING_DURATION, "5m", false,
       "time without the database before what is held is given back" },
+    { "stuck_after", WR_SETTING_DURATION, "60s", false,
+      "a lane without a sign of life for so long is aborted; 0s: never" },
     { "retry.max_attempts", WR_SETTING_INT, "8", false,
       "failures of a message before it becomes a dead letter" },
     { "log.level", WR_SETTING_TEXT, "info", true,
@@ -77,6 +79,7 @@ static const struct range  ranges[] = {
     { "prefetch", 0, PREFETCH_MAX },
     { "drain_timeout", 0, 3600 * 1000 },
     { "give_back_after", 1000, 25 * 60 * 1000 },
+    { "stuck_after", 0, 3600 * 1000 },
     { "retry.max_attempts", 1, WIRE_RUNGS },
     { NULL, 0, 0 }
 };
@@ -133,6 +136,14 @@ range_check(struct wr_settings *settings, const struct range *range)
         }
 
         number = settings->entries[i].number;
+
+        if (settings->entries[i].setting->type == WR_SETTING_CPUS
+            && number > range->max
+            && strcmp(settings->entries[i].value, "auto") == 0)
+        {
+            settings->entries[i].number = range->max;
+            continue;
+        }
 
         if (number < range->min || number > range->max) {
             wr_settings_refuse(settings, range->key, "%s is not within %"

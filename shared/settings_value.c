@@ -86,6 +86,16 @@ wr_settings_value_read(struct wr_settings *settings,
 
         break;
 
+    case WR_SETTING_CPUS:
+        if (strcmp(entry->value, "auto") == 0) {
+            entry->number = wr_settings_cpus("");
+
+        } else if (number_read(entry->value, no_units, &entry->number) != 0) {
+            expected = "an integer, or auto";
+        }
+
+        break;
+
     case WR_SETTING_BOOL:
         entry->number = (strcmp(entry->value, "on") == 0);
 

@@ -8,7 +8,9 @@
 #define _GNU_SOURCE
 #endif
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "clock.h"
@@ -162,6 +164,32 @@ wr_stats_state(enum wr_lane_state state)
 }
 
 
+void
+wr_stats_alive(void)
+{
+    if (slot != NULL) {
+        count(&slot->alive, 1);
+    }
+}
+
+
+/* A reader may see a text that is overtaken twice: then it reads a mixture,
+   which ends all the same. */
+void
+wr_stats_error(const char *message)
+{
+    int  next;
+
+    if (slot == NULL) {
+        return;
+    }
+
+    next = !atomic_load_explicit(&slot->error_shown, memory_order_relaxed);
+    snprintf(slot->errors[next], WR_STATS_ERROR_SIZE, "%s", message);
+    atomic_store_explicit(&slot->error_shown, next, memory_order_release);
+}
+
+
 enum wr_lane_state
 wr_stats_lane_state(const struct wr_stats *stats, int lane)
 {
@@ -191,6 +219,43 @@ wr_stats_lane_reset(struct wr_stats *stats, int lane, enum wr_lane_state state)
 
     atomic_store_explicit(&dead->outbox_depth, 0, memory_order_relaxed);
     atomic_store_explicit(&dead->state, (int) state, memory_order_relaxed);
+}
+
+
+uint64_t
+wr_stats_lane_alive(const struct wr_stats *stats, int lane)
+{
+    return atomic_load_explicit(&wr_stats_slot(stats, lane)->alive,
+                                memory_order_relaxed);
+}
+
+
+void
+wr_stats_lane(const struct wr_stats *stats, int lane,
+    struct wr_stats_lane *told_r)
+{
+    int                          shown;
+    size_t                       i, outcome;
+    const struct wr_stats_slot  *told;
+
+    told = wr_stats_slot(stats, lane);
+    memset(told_r, 0, sizeof(*told_r));
+
+    for (i = 0; i <= stats->handlers_count; i++) {
+        for (outcome = 0; outcome < WR_STATS_OUTCOMES; outcome++) {
+            told_r->messages +=
+                atomic_load_explicit(&told->handlers[i].outcomes[outcome],
+                                     memory_order_relaxed);
+        }
+    }
+
+    told_r->outbox_depth = atomic_load_explicit(&told->outbox_depth,
+                                                memory_order_relaxed);
+
+    /* a lane that broke its memory may have left anything */
+
+    shown = atomic_load_explicit(&told->error_shown, memory_order_acquire);
+    memcpy(told_r->error, told->errors[shown != 0], WR_STATS_ERROR_SIZE - 1);
 }
 
 

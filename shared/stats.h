@@ -93,6 +93,14 @@ void wr_stats_outbox_depth(int64_t rows);
 /* What this lane is doing now. */
 void wr_stats_state(enum wr_lane_state state);
 
+/* A sign of life: called at each turn of the lane's loop, and each time that
+   something is waited for. */
+void wr_stats_alive(void);
+
+/* The last error, for people: kept, cut if it is long, also when the lane has
+   died of it. */
+void wr_stats_error(const char *message);
+
 /* What a lane is doing, and its name: "ready". */
 enum wr_lane_state wr_stats_lane_state(const struct wr_stats *stats, int lane);
 const char *wr_lane_state_name(enum wr_lane_state state);

@@ -20,6 +20,9 @@
 
 #define WR_STATS_OUTCOMES  (WR_UNCERTAIN + 1)
 
+/* A lane's last error is cut to this. */
+#define WR_STATS_ERROR_SIZE  256
+
 
 /* counts of what was at most so much, by bucket and not yet summed up */
 
@@ -44,6 +47,11 @@ struct wr_stats_handler {
 struct wr_stats_slot {
     _Alignas(64) atomic_int    state;
     atomic_int_fast64_t        outbox_depth;
+    atomic_uint_fast64_t       alive;       /* signs of life */
+
+    /* written where none is read, then shown; their end stays 0 */
+    atomic_int                 error_shown;
+    char                       errors[2][WR_STATS_ERROR_SIZE];
     atomic_uint_fast64_t       counters[WR_STAT_COUNT];
     struct wr_stats_histogram  batch;       /* messages */
     struct wr_stats_histogram  commit;
@@ -63,6 +71,15 @@ struct wr_stats {
 };
 
 
+/* of one lane, for the supervisor's dump */
+
+struct wr_stats_lane {
+    uint64_t  messages;                     /* handled, of all its lives */
+    int64_t   outbox_depth;
+    char      error[WR_STATS_ERROR_SIZE];   /* "": none */
+};
+
+
 /* The largest value of each bucket but the last. */
 extern const int64_t  wr_stats_duration_bounds_us[WR_STATS_BUCKETS - 1];
 extern const int64_t  wr_stats_batch_bounds[WR_STATS_BUCKETS - 1];
@@ -73,6 +90,13 @@ struct wr_stats_slot *wr_stats_slot(const struct wr_stats *stats, int lane);
 /* A lane has died: it holds no outbox rows, and has this state. */
 void wr_stats_lane_reset(struct wr_stats *stats, int lane,
     enum wr_lane_state state);
+
+/* How many signs of life a lane has given, of all its lives. */
+uint64_t wr_stats_lane_alive(const struct wr_stats *stats, int lane);
+
+/* What a lane has counted so far. */
+void wr_stats_lane(const struct wr_stats *stats, int lane,
+    struct wr_stats_lane *told_r);
 
 /* A lane was started again. */
 void wr_stats_restarted(struct wr_stats *stats);

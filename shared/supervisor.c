@@ -27,7 +27,7 @@
 #include "pid_file.h"
 #include "settings_private.h"
 #include "stats_private.h"
-#include "supervisor.h"
+#include "supervisor_private.h"
 #include "version.h"
 
 
@@ -37,73 +37,51 @@
 #define ERROR_SIZE         512
 
 
-struct lane {
-    pid_t    pid;               /* 0: it does not run */
-    int64_t  started_ms;
-    int64_t  start_ms;          /* when to start it, if it does not run */
-    int64_t  delay_ms;          /* before its last start; 0: none */
-    int64_t  kill_ms;           /* told to end: when patience ends; 0: not */
-    bool     is_killed;
-    bool     is_outdated;       /* has other settings than a new one would */
-    bool     failed_at_once;
-};
-
-
-struct supervisor {
-    const struct wr_supervised  *supervised;
-    struct wr_settings          *settings;
-    struct wr_stats             *stats;
-    struct wr_admin             *admin;         /* NULL: off */
-    int                          signal_fd;
-    int                          pid_file_fd;   /* -1: none */
-    pid_t                        pid;
-    bool                         is_stopping;
-    int                          count;
-    struct lane                  lanes[WR_LANES_MAX];
-};
-
-
-static int init(struct supervisor *sv);
-static void deinit(struct supervisor *sv);
-static int signals_init(struct supervisor *sv);
-static int http_init(struct supervisor *sv);
-static void loop(struct supervisor *sv);
-static int timeout_get(const struct supervisor *sv);
-static void signals_read(struct supervisor *sv);
-static void stop(struct supervisor *sv, unsigned signo);
-static void reload(struct supervisor *sv);
-static void settings_take(struct supervisor *sv,
+static int init(struct wr_supervisor *sv);
+static void deinit(struct wr_supervisor *sv);
+static int signals_init(struct wr_supervisor *sv);
+static int http_init(struct wr_supervisor *sv);
+static void loop(struct wr_supervisor *sv);
+static int timeout_get(const struct wr_supervisor *sv);
+static int sooner(int a_ms, int b_ms);
+static void signals_read(struct wr_supervisor *sv);
+static void stop(struct wr_supervisor *sv, unsigned signo);
+static void reload(struct wr_supervisor *sv);
+static void settings_take(struct wr_supervisor *sv,
     const struct wr_settings *fresh);
-static void setting_apply(struct supervisor *sv, size_t i);
-static void outdated_replace(struct supervisor *sv);
-static void lanes_start(struct supervisor *sv);
-static void lane_start(struct supervisor *sv, int lane);
-static void lane_main(struct supervisor *sv, int lane)
+static void setting_apply(struct wr_supervisor *sv, size_t i);
+static void outdated_replace(struct wr_supervisor *sv);
+static void lanes_start(struct wr_supervisor *sv);
+static void lane_start(struct wr_supervisor *sv, int lane);
+static void lane_main(struct wr_supervisor *sv, int lane)
     __attribute__((noreturn));
-static void lane_tell(struct supervisor *sv, int lane);
-static void lanes_kill(struct supervisor *sv);
-static void lanes_reap(struct supervisor *sv);
-static void lane_ended(struct supervisor *sv, int lane, int status);
-static void lane_delay(struct supervisor *sv, int lane, const char *how,
+static void lane_tell(struct wr_supervisor *sv, int lane);
+static void lanes_kill(struct wr_supervisor *sv);
+static void lanes_reap(struct wr_supervisor *sv);
+static void lane_ended(struct wr_supervisor *sv, int lane, int status);
+static void lane_delay(struct wr_supervisor *sv, int lane, const char *how,
     bool is_error);
-static void all_failed_tell(struct supervisor *sv);
-static bool has_lanes(const struct supervisor *sv);
-static void how_ended(int status, char how_r[ERROR_SIZE]);
+static void all_failed_tell(struct wr_supervisor *sv);
+static bool has_lanes(const struct wr_supervisor *sv);
+static void how_ended(int status, char how_r[WR_SUPERVISOR_END_SIZE]);
 
 
 int
 wr_supervisor_run(const struct wr_supervised *supervised)
 {
     int                rc;
-    struct supervisor  sv;
+    struct wr_supervisor  sv;
 
     memset(&sv, 0, sizeof(sv));
     sv.supervised = supervised;
     sv.settings = supervised->settings;
     sv.signal_fd = -1;
     sv.pid_file_fd = -1;
+    sv.notify.fd = -1;
     sv.pid = getpid();
+    sv.started_ms = wr_clock_ms();
     sv.count = (int) wr_settings_int(sv.settings, "lanes");
+    sv.stuck_ms = wr_settings_ms(sv.settings, "stuck_after");
 
     rc = init(&sv);
 
@@ -133,7 +111,7 @@ wr_supervisor_delay_ms(int64_t delay_ms, int64_t lived_ms)
 
 
 static int
-init(struct supervisor *sv)
+init(struct wr_supervisor *sv)
 {
     char         error[ERROR_SIZE];
     const char  *path;
@@ -143,6 +121,12 @@ init(struct supervisor *sv)
     if (signals_init(sv) != 0) {
         return -1;
     }
+
+    if (geteuid() == 0) {
+        wr_log_warn(NULL, "running as root, and no worker needs to");
+    }
+
+    wr_supervisor_notify_init(sv);
 
     path = wr_settings_text(sv->settings, "pid_file");
 
@@ -160,9 +144,10 @@ init(struct supervisor *sv)
 
 
 static void
-deinit(struct supervisor *sv)
+deinit(struct wr_supervisor *sv)
 {
     wr_admin_stop(&sv->admin);
+    wr_supervisor_notify_deinit(sv);
 
     if (sv->pid_file_fd != -1) {
         wr_pid_file_close(wr_settings_text(sv->settings, "pid_file"),
@@ -178,7 +163,7 @@ deinit(struct supervisor *sv)
 
 
 static int
-signals_init(struct supervisor *sv)
+signals_init(struct wr_supervisor *sv)
 {
     sigset_t  set;
 
@@ -187,6 +172,7 @@ signals_init(struct supervisor *sv)
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGQUIT);
     sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGUSR1);
     sigaddset(&set, SIGCHLD);
     sigprocmask(SIG_BLOCK, &set, NULL);
 
@@ -207,7 +193,7 @@ signals_init(struct supervisor *sv)
 
 
 static int
-http_init(struct supervisor *sv)
+http_init(struct wr_supervisor *sv)
 {
     char         error[ERROR_SIZE];
     const char  *address;
@@ -233,7 +219,7 @@ http_init(struct supervisor *sv)
 
 
 static void
-loop(struct supervisor *sv)
+loop(struct wr_supervisor *sv)
 {
     struct pollfd  fds[2];
 
@@ -260,6 +246,8 @@ loop(struct supervisor *sv)
 
         signals_read(sv);
         lanes_reap(sv);
+        wr_supervisor_watch(sv);
+        wr_supervisor_notify(sv);
 
         if (sv->admin != NULL) {
             wr_admin_run(sv->admin);
@@ -268,14 +256,16 @@ loop(struct supervisor *sv)
 }
 
 
-/* Until the next lane is to be started or killed, or HTTP wants its turn. */
+/* Until the next lane is to be started or killed, or somebody wants a turn. */
 static int
-timeout_get(const struct supervisor *sv)
+timeout_get(const struct wr_supervisor *sv)
 {
     int      i, timeout;
     int64_t  now, due;
 
     timeout = (sv->admin != NULL) ? wr_admin_timeout_ms(sv->admin) : -1;
+    timeout = sooner(timeout, wr_supervisor_watch_timeout_ms(sv));
+    timeout = sooner(timeout, wr_supervisor_notify_timeout_ms(sv));
     now = wr_clock_ms();
 
     for (i = 0; i < sv->count; i++) {
@@ -299,19 +289,27 @@ timeout_get(const struct supervisor *sv)
             continue;
         }
 
-        due = (due > now) ? due - now : 0;
-
-        if (timeout == -1 || due < timeout) {
-            timeout = (int) due;
-        }
+        timeout = sooner(timeout, due > now ? (int) (due - now) : 0);
     }
 
     return timeout;
 }
 
 
+/* of two, where -1 is for ever */
+static int
+sooner(int a_ms, int b_ms)
+{
+    if (a_ms == -1 || b_ms == -1) {
+        return (a_ms == -1) ? b_ms : a_ms;
+    }
+
+    return (a_ms < b_ms) ? a_ms : b_ms;
+}
+
+
 static void
-signals_read(struct supervisor *sv)
+signals_read(struct wr_supervisor *sv)
 {
     struct signalfd_siginfo  info;
 
@@ -329,6 +327,10 @@ signals_read(struct supervisor *sv)
             reload(sv);
             break;
 
+        case SIGUSR1:
+            wr_supervisor_dump(sv);
+            break;
+
         default:
             /* SIGCHLD: the dead are looked for at every turn */
             break;
@@ -338,7 +340,7 @@ signals_read(struct supervisor *sv)
 
 
 static void
-stop(struct supervisor *sv, unsigned signo)
+stop(struct wr_supervisor *sv, unsigned signo)
 {
     int  i;
 
@@ -358,7 +360,7 @@ stop(struct supervisor *sv, unsigned signo)
 
 /* All or nothing: with one bad value the old ones stay. */
 static void
-reload(struct supervisor *sv)
+reload(struct wr_supervisor *sv)
 {
     size_t               i;
     const char          *error;
@@ -368,6 +370,8 @@ reload(struct supervisor *sv)
         return;
     }
 
+    wr_supervisor_notify_reloading(sv);
+    sv->reloads++;
     fresh = sv->supervised->settings_read(sv->supervised->data);
 
     if (wr_settings_error(fresh, 0) == NULL) {
@@ -385,7 +389,7 @@ reload(struct supervisor *sv)
 
 
 static void
-settings_take(struct supervisor *sv, const struct wr_settings *fresh)
+settings_take(struct wr_supervisor *sv, const struct wr_settings *fresh)
 {
     size_t                     i;
     unsigned                   changed;
@@ -424,7 +428,7 @@ settings_take(struct supervisor *sv, const struct wr_settings *fresh)
 /* The level is shared by all processes; of others a lane learns when it is
    started again. */
 static void
-setting_apply(struct supervisor *sv, size_t i)
+setting_apply(struct wr_supervisor *sv, size_t i)
 {
     int                        lane, level;
     struct wr_settings_entry  *entry;
@@ -449,7 +453,7 @@ setting_apply(struct supervisor *sv, size_t i)
 
 /* One at a time, and only while all the others work. */
 static void
-outdated_replace(struct supervisor *sv)
+outdated_replace(struct wr_supervisor *sv)
 {
     int  i, outdated;
 
@@ -472,7 +476,7 @@ outdated_replace(struct supervisor *sv)
 
 
 static void
-lanes_start(struct supervisor *sv)
+lanes_start(struct wr_supervisor *sv)
 {
     int      i;
     int64_t  now;
@@ -488,15 +492,16 @@ lanes_start(struct supervisor *sv)
 
 
 static void
-lane_start(struct supervisor *sv, int lane)
+lane_start(struct wr_supervisor *sv, int lane)
 {
-    pid_t         pid;
-    struct lane  *ln;
+    pid_t                       pid;
+    struct wr_supervised_lane  *ln;
 
     ln = &sv->lanes[lane];
 
     if (ln->started_ms != 0) {
         wr_stats_restarted(sv->stats);
+        ln->restarts++;
     }
 
     ln->started_ms = wr_clock_ms();
@@ -506,6 +511,7 @@ lane_start(struct supervisor *sv, int lane)
     ln->failed_at_once = false;
 
     wr_stats_lane_reset(sv->stats, lane, WR_LANE_STARTING);
+    wr_supervisor_watch_begin(sv, lane);
 
     pid = fork();
 
@@ -527,7 +533,7 @@ lane_start(struct supervisor *sv, int lane)
 /* In the lane's process.  What is below on the stack stays as it is: the
    sanitizers then see that nothing is lost. */
 static void
-lane_main(struct supervisor *sv, int lane)
+lane_main(struct wr_supervisor *sv, int lane)
 {
     char           number[16];
     sigset_t       set;
@@ -547,10 +553,12 @@ lane_main(struct supervisor *sv, int lane)
 
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
+    signal(SIGUSR1, SIG_IGN);
 
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGUSR1);
     sigaddset(&set, SIGCHLD);
     sigprocmask(SIG_UNBLOCK, &set, NULL);
 
@@ -561,13 +569,14 @@ lane_main(struct supervisor *sv, int lane)
     wr_log_base(&base);
 
     wr_stats_attach(sv->stats, lane);
+    wr_log_errors(wr_stats_error);
 
     exit(sv->supervised->lane_run(sv->supervised->data, lane));
 }
 
 
 static void
-lane_tell(struct supervisor *sv, int lane)
+lane_tell(struct wr_supervisor *sv, int lane)
 {
     int64_t  drain_ms;
 
@@ -583,11 +592,11 @@ lane_tell(struct supervisor *sv, int lane)
 
 
 static void
-lanes_kill(struct supervisor *sv)
+lanes_kill(struct wr_supervisor *sv)
 {
-    int           i;
-    int64_t       now;
-    struct lane  *ln;
+    int                         i;
+    int64_t                     now;
+    struct wr_supervised_lane  *ln;
 
     now = wr_clock_ms();
 
@@ -608,7 +617,7 @@ lanes_kill(struct supervisor *sv)
 
 
 static void
-lanes_reap(struct supervisor *sv)
+lanes_reap(struct wr_supervisor *sv)
 {
     int    i, status;
     pid_t  pid;
@@ -624,12 +633,12 @@ lanes_reap(struct supervisor *sv)
 
 
 static void
-lane_ended(struct supervisor *sv, int lane, int status)
+lane_ended(struct wr_supervisor *sv, int lane, int status)
 {
-    char          how[ERROR_SIZE];
-    bool          is_orderly;
-    int64_t       lived_ms;
-    struct lane  *ln;
+    bool                        is_orderly;
+    char                        how[WR_SUPERVISOR_END_SIZE];
+    int64_t                     lived_ms;
+    struct wr_supervised_lane  *ln;
 
     ln = &sv->lanes[lane];
     ln->pid = 0;
@@ -638,6 +647,7 @@ lane_ended(struct supervisor *sv, int lane, int status)
 
     wr_stats_lane_reset(sv->stats, lane, WR_LANE_NONE);
     how_ended(status, how);
+    snprintf(ln->end, sizeof(ln->end), "%s", how);
 
     if (ln->kill_ms != 0) {
         /* told to end, by us */
@@ -667,10 +677,10 @@ lane_ended(struct supervisor *sv, int lane, int status)
 
 
 static void
-lane_delay(struct supervisor *sv, int lane, const char *how, bool is_error)
+lane_delay(struct wr_supervisor *sv, int lane, const char *how, bool is_error)
 {
-    int64_t       lived_ms;
-    struct lane  *ln;
+    int64_t                     lived_ms;
+    struct wr_supervised_lane  *ln;
 
     ln = &sv->lanes[lane];
     lived_ms = wr_clock_ms() - ln->started_ms;
@@ -684,7 +694,7 @@ lane_delay(struct supervisor *sv, int lane, const char *how, bool is_error)
 
 
 static void
-all_failed_tell(struct supervisor *sv)
+all_failed_tell(struct wr_supervisor *sv)
 {
     int  i;
 
@@ -705,7 +715,7 @@ all_failed_tell(struct supervisor *sv)
 
 
 static bool
-has_lanes(const struct supervisor *sv)
+has_lanes(const struct wr_supervisor *sv)
 {
     int  i;
 
@@ -720,12 +730,12 @@ has_lanes(const struct supervisor *sv)
 
 
 static void
-how_ended(int status, char how_r[ERROR_SIZE])
+how_ended(int status, char how_r[WR_SUPERVISOR_END_SIZE])
 {
     const char  *name;
 
     if (WIFEXITED(status)) {
-        snprintf(how_r, ERROR_SIZE, "ended with status %d",
+        snprintf(how_r, WR_SUPERVISOR_END_SIZE, "ended with status %d",
                  WEXITSTATUS(status));
         return;
     }
@@ -733,11 +743,11 @@ how_ended(int status, char how_r[ERROR_SIZE])
     name = sigabbrev_np(WTERMSIG(status));
 
     if (name != NULL) {
-        snprintf(how_r, ERROR_SIZE, "was killed by SIG%s%s", name,
+        snprintf(how_r, WR_SUPERVISOR_END_SIZE, "was killed by SIG%s%s", name,
                  WCOREDUMP(status) ? " (core dumped)" : "");
 
     } else {
-        snprintf(how_r, ERROR_SIZE, "was killed by signal %d",
+        snprintf(how_r, WR_SUPERVISOR_END_SIZE, "was killed by signal %d",
                  WTERMSIG(status));
     }
 }

@@ -26,6 +26,9 @@ struct wr_handler;
 /* Lanes that have not ended so long after drain_timeout are killed. */
 #define WR_DRAIN_GRACE_MS     2000
 
+/* A stuck lane that has not ended of SIGABRT after so long is killed. */
+#define WR_ABORT_GRACE_MS     5000
+
 
 /* what the supervisor runs; kept until it returns */
 

@@ -16,6 +16,7 @@ UNIT_TESTS = \
 	t/10-unit/test_log \
 	t/10-unit/test_pg_array \
 	t/10-unit/test_settings \
+	t/10-unit/test_settings_cpus \
 	t/10-unit/test_skew \
 	t/10-unit/test_stats \
 	t/10-unit/test_wire \

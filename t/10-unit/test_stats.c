@@ -19,6 +19,7 @@ static void test_counting(void);
 static void test_histograms(void);
 static void test_states(void);
 static void test_dead(void);
+static void test_life(void);
 static void test_format(void);
 static bool has_line(const char *line);
 
@@ -43,6 +44,7 @@ main(void)
     test_histograms();
     test_states();
     test_dead();
+    test_life();
     test_format();
 
     wr_stats_free(&stats);
@@ -171,6 +173,53 @@ test_dead(void)
        "what waited in it does not");
     ok(has_line("warren_lane_restarts_total{service=\"s\"} 1"),
        "restarts are counted");
+}
+
+
+static void
+test_life(void)
+{
+    int                   i;
+    char                  text[2 * WR_STATS_ERROR_SIZE];
+    uint64_t              before;
+    struct wr_stats_lane  told;
+
+    wr_stats_attach(stats, 2);
+    before = wr_stats_lane_alive(stats, 2);
+    wr_stats_alive();
+    wr_stats_alive();
+    is_int(wr_stats_lane_alive(stats, 2), before + 2,
+           "signs of life are counted");
+    wr_stats_lane_reset(stats, 2, WR_LANE_STARTING);
+    is_int(wr_stats_lane_alive(stats, 2), before + 2,
+           "and go on with the next life");
+
+    wr_stats_lane(stats, 2, &told);
+    is_str(told.error, "", "a lane begins without an error");
+
+    for (i = 0; i < 3; i++) {
+        snprintf(text, sizeof(text), "error %d", i);
+        wr_stats_error(text);
+        wr_stats_lane(stats, 2, &told);
+        is_str(told.error, text, "the last error is kept");
+    }
+
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    wr_stats_error(text);
+    wr_stats_lane(stats, 2, &told);
+    is_int(strlen(told.error), WR_STATS_ERROR_SIZE - 1,
+           "a long one is cut");
+
+    before = told.messages;
+    wr_stats_handled(&handlers[0], WR_DONE, 1, 1);
+    wr_stats_handled(&handlers[1], WR_RETRY, 1, 1);
+    wr_stats_handled(NULL, WR_REFUSED, 1, 1);
+    wr_stats_outbox_depth(9);
+    wr_stats_lane(stats, 2, &told);
+    is_int(told.messages, before + 3, "messages of any outcome are handled");
+    is_int(told.outbox_depth, 9, "and the outbox has its depth");
+    wr_stats_outbox_depth(0);
 }
 
 

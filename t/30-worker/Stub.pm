@@ -68,7 +68,7 @@ sub start {
 
     $self->{pid} = spawn(
         command => [program(), '-c', $self->{conf}], log => $self->{log},
-        environment => { sanitizer_environment() }
+        environment => { sanitizer_environment(), $self->environment() }
     );
 
     return $self;

@@ -35,7 +35,7 @@ subtest 'the command line' => sub {
            qr/^warren-stub \S+\nrabbitmq-c 0\.[\d.]+, libpq \d+\.\d+, /,
            '--version');
     run_is(['--version'], 0,
-           qr/, cJSON 1\.\d+\.\d+, libmicrohttpd 0\.\d+\.\d+$/,
+           qr/, cJSON 1\.\d+\.\d+, libmicrohttpd 0\.\d+\.\d+\nbuilt with \S+ /,
            '--version');
     run_is(['--help'], 0, qr/^usage: .*broker\.heartbeat\n.*default: 15s/s,
            '--help');
@@ -61,6 +61,11 @@ subtest 'what is refused' => sub {
            'an unknown key');
     run_is([@conf, '-o', 'lanes=65', '--check-config'], 2,
            qr/-o: lanes: 65 is not within 1 and 64/, 'too many lanes');
+    run_is([@conf, '-o', 'lanes=many', '--check-config'], 2,
+           qr/-o: lanes: "many" is not an integer, or auto/, 'other words');
+    run_is([@conf, '-o', 'stuck_after=2h', '--check-config'], 2,
+           qr/-o: stuck_after: 2h is not within 0 and 3600000 ms/,
+           'too much patience');
     run_is([@conf, '-o', 'log.level=loud', '--check-config'], 2,
            qr/log\.level: "loud" is not error, warn, info or debug/,
            'an unknown level');

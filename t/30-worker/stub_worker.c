@@ -117,6 +117,7 @@ live(const char *gate)
             wr_stats_state(WR_LANE_READY);
         }
 
+        wr_stats_alive();
         wr_log_debug(NULL, "a lane turns");
         signo = sigtimedwait(&set, NULL, &turn);
 
