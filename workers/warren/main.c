@@ -36,6 +36,10 @@ struct command {
 static const struct command  commands[] = {
     { "topology", "apply", topology_command_apply,
       "make the broker's objects, bindings, policies, users and rights" },
+    { "topology", "plan", topology_command_plan,
+      "tell what apply would make" },
+    { "topology", "check", topology_command_check,
+      "tell by the exit status whether apply would make anything" },
     { "topology", "show", topology_command_show,
       "print as JSON what would be made" },
     { "dead", "list", dead_command_list,

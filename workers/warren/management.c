@@ -5,6 +5,7 @@
  */
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +22,7 @@ struct management {
     char               *url;            /* without user, with "/api" */
     char               *user;
     char                error[CURL_ERROR_SIZE];
+    bool                is_look_only;
 
     /* the answer that is being read */
     char               *answer;
@@ -95,6 +97,13 @@ management_close(struct management **management)
 }
 
 
+void
+management_look_only(struct management *m)
+{
+    m->is_look_only = true;
+}
+
+
 json_t *
 management_get(struct management *m, const char **error_r, ...)
 {
@@ -139,6 +148,11 @@ management_send(struct management *m, const char *method, json_t *body,
     long      status;
     char     *text;
     va_list   path;
+
+    if (m->is_look_only) {
+        json_decref(body);
+        return 0;
+    }
 
     text = json_dumps(body, JSON_COMPACT);
     json_decref(body);

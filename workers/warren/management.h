@@ -34,6 +34,9 @@ struct management *management_open(const char *url, const char *password,
 /* Closes and sets to NULL; NULL is let be. */
 void management_close(struct management **management);
 
+/* From now on management_send() sends nothing, and succeeds. */
+void management_look_only(struct management *management);
+
 /*
  * Asks.  The path's words follow, NULL ends them; each is escaped here.
  * Returns the answer, which the caller releases.  Returns NULL with *error_r

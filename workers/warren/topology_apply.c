@@ -4,6 +4,7 @@
  * Makes a broker have a topology.
  */
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,8 @@ struct apply {
     struct management  *management;
     const char         *vhost;
     const json_t       *topology;
+    const json_t       *accounts;
+    enum topology_mode  mode;
 
     /* what is there, by name; bindings: an array */
     json_t             *exchanges;
@@ -33,9 +36,17 @@ struct apply {
 };
 
 
+static void tell(const struct apply *apply, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void tell_made(struct apply *apply, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void tell_words(const char *before, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 static int check_node(struct apply *apply, const char **error_r);
 static int make_vhost(struct apply *apply, const char **error_r);
 static int read_objects(struct apply *apply, const char **error_r);
+static json_t *read_list(struct apply *apply, const char *kind,
+    const char **error_r);
 static json_t *read_by_name(struct apply *apply, const char *kind,
     const char **error_r);
 static void compare_exchanges(struct apply *apply);
@@ -52,8 +63,7 @@ static int make_policies(struct apply *apply, const char **error_r);
 static int make_bindings(struct apply *apply, const char **error_r);
 static bool has_binding(const json_t *bindings, const json_t *wanted);
 static void tell_stale_bindings(struct apply *apply);
-static int make_accounts(struct apply *apply, const json_t *accounts,
-    const char **error_r);
+static int make_accounts(struct apply *apply, const char **error_r);
 static int make_rights(struct apply *apply, const char **error_r);
 static int make_user_rights(struct apply *apply, const json_t *right,
     const char **error_r);
@@ -65,7 +75,7 @@ static bool is_same(const json_t *there, const json_t *wanted,
 
 int
 topology_apply(struct management *management, const char *vhost,
-    const json_t *topology, const json_t *accounts)
+    const json_t *topology, const json_t *accounts, enum topology_mode mode)
 {
     int            rc;
     const char    *error;
@@ -75,7 +85,13 @@ topology_apply(struct management *management, const char *vhost,
     apply.management = management;
     apply.vhost = vhost;
     apply.topology = topology;
+    apply.accounts = accounts;
+    apply.mode = mode;
     rc = 1;
+
+    if (mode != TOPOLOGY_MAKE) {
+        management_look_only(management);
+    }
 
     if (check_node(&apply, &error) == -1
         || make_vhost(&apply, &error) == -1
@@ -97,7 +113,7 @@ topology_apply(struct management *management, const char *vhost,
     if (make_objects(&apply, &error) == -1
         || make_policies(&apply, &error) == -1
         || make_bindings(&apply, &error) == -1
-        || make_accounts(&apply, accounts, &error) == -1
+        || make_accounts(&apply, &error) == -1
         || make_rights(&apply, &error) == -1)
     {
         text_fail("%s", error);
@@ -106,9 +122,9 @@ topology_apply(struct management *management, const char *vhost,
 
     tell_stale_bindings(&apply);
 
-    printf("vhost %s: %u made, %u as they should be\n", vhost, apply.made,
-           apply.kept);
-    rc = 0;
+    tell(&apply, "vhost %s: %u %s, %u as they should be", vhost, apply.made,
+         mode == TOPOLOGY_MAKE ? "made" : "to be made", apply.kept);
+    rc = (mode == TOPOLOGY_MAKE || apply.made == 0) ? 0 : TOPOLOGY_CHANGES;
 
 done:
 
@@ -118,6 +134,46 @@ done:
     json_decref(apply.bindings);
 
     return rc;
+}
+
+
+static void
+tell(const struct apply *apply, const char *format, ...)
+{
+    va_list  args;
+
+    if (apply->mode != TOPOLOGY_CHECK) {
+        va_start(args, format);
+        tell_words("", format, args);
+        va_end(args);
+    }
+}
+
+
+/* Counts it, too. */
+
+static void
+tell_made(struct apply *apply, const char *format, ...)
+{
+    va_list  args;
+
+    apply->made++;
+
+    if (apply->mode != TOPOLOGY_CHECK) {
+        va_start(args, format);
+        tell_words(apply->mode == TOPOLOGY_MAKE ? "made " : "would make ",
+                   format, args);
+        va_end(args);
+    }
+}
+
+
+static void
+tell_words(const char *before, const char *format, va_list args)
+{
+    fputs(before, stdout);
+    vprintf(format, args);
+    putchar('\n');
 }
 
 
@@ -193,8 +249,7 @@ make_vhost(struct apply *apply, const char **error_r)
         return -1;
     }
 
-    printf("made vhost %s\n", apply->vhost);
-    apply->made++;
+    tell_made(apply, "vhost %s", apply->vhost);
 
     return 0;
 }
@@ -221,18 +276,35 @@ read_objects(struct apply *apply, const char **error_r)
         return -1;
     }
 
-    apply->bindings = management_get(apply->management, error_r, "bindings",
-                                     apply->vhost, NULL);
+    apply->bindings = read_list(apply, "bindings", error_r);
 
     if (apply->bindings == NULL) {
-        if (*error_r == NULL) {
-            *error_r = "the vhost went away";
-        }
-
         return -1;
     }
 
     return 0;
+}
+
+
+/* A vhost that a plan would make has nothing in it. */
+
+static json_t *
+read_list(struct apply *apply, const char *kind, const char **error_r)
+{
+    json_t  *list;
+
+    list = management_get(apply->management, error_r, kind, apply->vhost,
+                          NULL);
+
+    if (list == NULL && *error_r == NULL) {
+        if (apply->mode != TOPOLOGY_MAKE) {
+            return json_array();
+        }
+
+        *error_r = "the vhost went away";
+    }
+
+    return list;
 }
 
 
@@ -243,14 +315,9 @@ read_by_name(struct apply *apply, const char *kind, const char **error_r)
     json_t      *list, *object, *named;
     const char  *name;
 
-    list = management_get(apply->management, error_r, kind, apply->vhost,
-                          NULL);
+    list = read_list(apply, kind, error_r);
 
     if (list == NULL) {
-        if (*error_r == NULL) {
-            *error_r = "the vhost went away";
-        }
-
         return NULL;
     }
 
@@ -454,8 +521,7 @@ make_object(struct apply *apply, const char *kind, const char *name,
         return -1;
     }
 
-    printf("made %s %s\n", kind, name);
-    apply->made++;
+    tell_made(apply, "%s %s", kind, name);
 
     return 0;
 }
@@ -476,7 +542,8 @@ make_policies(struct apply *apply, const char **error_r)
 
         if (there != NULL) {
             if (!is_same(there, wanted, "pattern", "apply-to", "definition")) {
-                printf("kept policy %s, as an operator has tuned it\n", name);
+                tell(apply, "kept policy %s, as an operator has tuned it",
+                     name);
             }
 
             apply->kept++;
@@ -497,8 +564,7 @@ make_policies(struct apply *apply, const char **error_r)
             return -1;
         }
 
-        printf("made policy %s\n", name);
-        apply->made++;
+        tell_made(apply, "policy %s", name);
     }
 
     return 0;
@@ -534,8 +600,7 @@ make_bindings(struct apply *apply, const char **error_r)
             return -1;
         }
 
-        printf("made binding %s to %s by \"%s\"\n", source, queue, key);
-        apply->made++;
+        tell_made(apply, "binding %s to %s by \"%s\"", source, queue, key);
     }
 
     return 0;
@@ -592,9 +657,9 @@ tell_stale_bindings(struct apply *apply)
             continue;
         }
 
-        printf("kept binding %s to %s by \"%s\", which no worker asks for; "
-               "unbind it when no old worker runs\n", source, queue,
-               json_string_value(json_object_get(there, "routing_key")));
+        tell(apply, "kept binding %s to %s by \"%s\", which no worker asks "
+             "for; unbind it when no old worker runs", source, queue,
+             json_string_value(json_object_get(there, "routing_key")));
     }
 
     json_decref(wanted);
@@ -602,14 +667,13 @@ tell_stale_bindings(struct apply *apply)
 
 
 static int
-make_accounts(struct apply *apply, const json_t *accounts,
-    const char **error_r)
+make_accounts(struct apply *apply, const char **error_r)
 {
     int          rc;
     json_t      *password;
     const char  *name;
 
-    json_object_foreach((json_t *) accounts, name, password) {
+    json_object_foreach((json_t *) apply->accounts, name, password) {
         rc = topology_account_apply(apply->management, name,
                                     json_string_value(password), error_r);
 
@@ -618,8 +682,7 @@ make_accounts(struct apply *apply, const json_t *accounts,
         }
 
         if (rc == 1) {
-            printf("made user %s\n", name);
-            apply->made++;
+            tell_made(apply, "user %s", name);
 
         } else {
             apply->kept++;
@@ -645,9 +708,11 @@ make_rights(struct apply *apply, const char **error_r)
             return -1;
         }
 
-        if (user == NULL) {
-            printf("no rights for user %s, who does not exist; --user "
-                   "%s=SECRETFILE makes one\n", name, name);
+        /* one that a plan would make is not there yet */
+
+        if (user == NULL && json_object_get(apply->accounts, name) == NULL) {
+            tell(apply, "no rights for user %s, who does not exist; --user "
+                 "%s=SECRETFILE makes one", name, name);
             continue;
         }
 
@@ -700,8 +765,7 @@ make_user_rights(struct apply *apply, const json_t *right,
         return -1;
     }
 
-    printf("made rights of user %s\n", name);
-    apply->made++;
+    tell_made(apply, "rights of user %s", name);
 
     return 0;
 }
@@ -747,8 +811,7 @@ make_topic_rights(struct apply *apply, const json_t *right,
             return -1;
         }
 
-        printf("made topic rights of user %s\n", name);
-        apply->made++;
+        tell_made(apply, "topic rights of user %s", name);
     }
 
     return 0;

@@ -26,15 +26,16 @@ struct options {
     const char  *vhost;
     json_t      *accounts;      /* user: password */
     json_t      *services;
+
+    enum topology_mode  mode;
 };
 
 
 static const char  usage[] =
-    "usage: warren topology apply --url URL --password-file FILE "
-    "[--ca FILE]\n"
-    "           [--vhost NAME] [--user NAME=SECRETFILE]... "
-    "[--worker PROGRAM]...\n"
-    "           [--from FILE.json]...\n"
+    "usage: warren topology apply|plan|check --url URL "
+    "--password-file FILE\n"
+    "           [--ca FILE] [--vhost NAME] [--user NAME=SECRETFILE]...\n"
+    "           [--worker PROGRAM]... [--from FILE.json]...\n"
     "       warren topology show [--worker PROGRAM]... "
     "[--from FILE.json]...\n"
     "\n"
@@ -44,7 +45,10 @@ static const char  usage[] =
     "  --vhost NAME             default: warren\n"
     "  --user NAME=SECRETFILE   make this user, or give him this password\n"
     "  --worker PROGRAM         ask PROGRAM --topology\n"
-    "  --from FILE.json         read what a worker printed\n";
+    "  --from FILE.json         read what a worker printed\n"
+    "\n"
+    "plan tells what apply would make, and check only whether; exit status:\n"
+    "0 nothing, 3 something, 1 what is there must not be so\n";
 
 static const struct option  options[] = {
     { "url",           required_argument, NULL, 'u' },
@@ -59,7 +63,8 @@ static const struct option  options[] = {
 };
 
 
-static int run(int argc, char **argv, int (*command)(struct options *));
+static int run(int argc, char **argv, enum topology_mode mode,
+    int (*command)(struct options *));
 static int apply(struct options *o);
 static int show(struct options *o);
 static int parse(struct options *o, int argc, char **argv);
@@ -72,24 +77,40 @@ static bool is_known(const struct options *o, const char *user);
 int
 topology_command_apply(int argc, char **argv)
 {
-    return run(argc, argv, apply);
+    return run(argc, argv, TOPOLOGY_MAKE, apply);
+}
+
+
+int
+topology_command_plan(int argc, char **argv)
+{
+    return run(argc, argv, TOPOLOGY_PLAN, apply);
+}
+
+
+int
+topology_command_check(int argc, char **argv)
+{
+    return run(argc, argv, TOPOLOGY_CHECK, apply);
 }
 
 
 int
 topology_command_show(int argc, char **argv)
 {
-    return run(argc, argv, show);
+    return run(argc, argv, TOPOLOGY_CHECK, show);
 }
 
 
 static int
-run(int argc, char **argv, int (*command)(struct options *))
+run(int argc, char **argv, enum topology_mode mode,
+    int (*command)(struct options *))
 {
     int             rc;
     struct options  o;
 
     memset(&o, 0, sizeof(o));
+    o.mode = mode;
     o.vhost = "warren";
     o.accounts = json_object();
     o.services = json_array();
@@ -145,7 +166,8 @@ apply(struct options *o)
 
     } else {
         topology = topology_expand(o->services);
-        rc = topology_apply(management, o->vhost, topology, o->accounts);
+        rc = topology_apply(management, o->vhost, topology, o->accounts,
+                            o->mode);
         json_decref(topology);
     }
 

@@ -8,9 +8,12 @@
 #define WARREN_TOPOLOGY_COMMAND_H
 
 
-/* "warren topology apply" and "warren topology show"; argv[0] is the last word
-   of the command.  Return the exit status: 0, 1, or 2 for bad usage. */
+/* "warren topology apply", "plan", "check" and "show"; argv[0] is the last word
+   of the command.  Return the exit status: 0, 1, 2 for bad usage, or of a plan
+   or check 3: apply would make something. */
 int topology_command_apply(int argc, char **argv);
+int topology_command_plan(int argc, char **argv);
+int topology_command_check(int argc, char **argv);
 int topology_command_show(int argc, char **argv);
 
 
