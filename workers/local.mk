@@ -66,6 +66,8 @@ warren_LDADD = $(CURL_LIBS) $(JANSSON_LIBS) $(JWT_LIBS) $(CRYPTO_LIBS) \
 
 # what warren new writes
 
+EXTRA_DIST += workers/warren/template/README.md
+
 templatedir = $(datadir)/warren/template
 
 dist_template_DATA = \

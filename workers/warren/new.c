@@ -35,7 +35,7 @@ static const char  usage[] =
     "Writes a worker of your own: sources, test, migrations, configuration.\n"
     "\n"
     "  --method METHOD    a call it answers; repeat it.  Those called get or\n"
-    "                     list, or get_... or list_..., only read.  Default: add,\n"
+    "                     list, or get_X or list_X, only read.  Default: add,\n"
     "                     get, list\n"
     "  --event EVENT      an event of another service that it handles, as\n"
     "                     order.placed; repeat it\n"
