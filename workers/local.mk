@@ -39,6 +39,12 @@ warren_SOURCES = \
 	workers/warren/new_plan.h \
 	workers/warren/secret.c \
 	workers/warren/secret.h \
+	workers/warren/status_command.c \
+	workers/warren/status_command.h \
+	workers/warren/status_queue.c \
+	workers/warren/status_queue.h \
+	workers/warren/status_worker.c \
+	workers/warren/status_worker.h \
 	workers/warren/table.c \
 	workers/warren/table.h \
 	workers/warren/text.c \

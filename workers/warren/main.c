@@ -16,6 +16,7 @@
 #include "dead_command.h"
 #include "jwks.h"
 #include "new.h"
+#include "status_command.h"
 #include "token.h"
 #include "topology_command.h"
 
@@ -42,6 +43,8 @@ static const struct command  commands[] = {
       "tell by the exit status whether apply would make anything" },
     { "topology", "show", topology_command_show,
       "print as JSON what would be made" },
+    { "status", NULL, status_command,
+      "tell how queues and workers are" },
     { "dead", "list", dead_command_list,
       "tell the dead letters of a service" },
     { "dead", "show", dead_command_show,
