@@ -102,6 +102,22 @@ subtest 'what is refused' => sub {
 };
 
 
+subtest 'lanes = auto' => sub {
+    run_is([@conf, '-o', 'lanes=auto', '--dump-config'], 0,
+           qr/\(from: -o\)\nlanes = auto\n/, 'a dump has the word');
+
+    my ($allowed) = slurp('/proc/self/status') =~ /^Cpus_allowed:\s*(\S+)$/m;
+    my $cpus = unpack '%32b*', pack 'H*', $allowed =~ tr/,//dr;
+
+    my $auto = Stub->new(lanes => 'auto')->start()->wait_until_ready();
+    my ($lanes) = $auto->wait_for_message(qr/^started/) =~ /lanes: (\d+)$/;
+    cmp_ok($lanes, '>=', 1, 'there is a lane');
+    cmp_ok($lanes, '<=', $cpus, 'and not more than there are CPUs');
+    is(scalar($auto->wait_for_lanes($lanes)), $lanes, 'that many run');
+    is($auto->stop(), 0, 'and end');
+};
+
+
 subtest 'secrets' => sub {
     my $file = spew(tempdir() . '/secret', "s3cret\nmore\n", 0644);
     my @words = (@conf, '-o', "stub.secret=$file");
