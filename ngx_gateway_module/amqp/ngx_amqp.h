@@ -31,6 +31,9 @@ typedef struct {
     ngx_str_t                    vhost;
     unsigned                     tls:1;
 
+    /* host is a name, for which a resolver may be asked */
+    unsigned                     named:1;
+
     /* found when the configuration was read; NULL: the name did not resolve */
     ngx_addr_t                  *addrs;
     ngx_uint_t                   naddrs;
@@ -52,6 +55,14 @@ typedef struct {
 
     /* a reply with a larger body ends its call with NGX_AMQP_BAD_REPLY */
     size_t                       max_reply;
+
+    /*
+     * Asked for names before each attempt; when it has no answer the last
+     * one counts, at first what was found when the configuration was read.
+     * NULL: that alone counts.
+     */
+    ngx_resolver_t              *resolver;
+    ngx_msec_t                   resolver_timeout;
 } ngx_amqp_broker_t;
 
 

@@ -14,7 +14,6 @@
 
 
 static ngx_int_t ngx_amqp_init(ngx_amqp_connection_t *ac, ngx_cycle_t *cycle);
-static ngx_int_t ngx_amqp_init_targets(ngx_amqp_connection_t *ac);
 static void ngx_amqp_init_timer(ngx_amqp_connection_t *ac, ngx_event_t *ev,
     ngx_event_handler_pt handler);
 static void ngx_amqp_cleanup(void *data);
@@ -78,7 +77,7 @@ ngx_amqp_connect(ngx_cycle_t *cycle, const ngx_amqp_broker_t *broker,
     if (ac->ntargets == 0) {
         ngx_log_error(NGX_LOG_ERR, &ac->log, 0,
                       "no address of the broker is known, "
-                      "reload when its name resolves");
+                      "set \"resolver\", or reload when its name resolves");
         return ac;
     }
 
@@ -140,40 +139,7 @@ ngx_amqp_init(ngx_amqp_connection_t *ac, ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
-    return ngx_amqp_init_targets(ac);
-}
-
-
-static ngx_int_t
-ngx_amqp_init_targets(ngx_amqp_connection_t *ac)
-{
-    ngx_uint_t       i, j, n;
-    ngx_amqp_url_t  *urls;
-
-    urls = ac->broker->urls->elts;
-    n = 0;
-
-    for (i = 0; i < ac->broker->urls->nelts; i++) {
-        if (urls[i].addrs) {
-            n += urls[i].naddrs;
-        }
-    }
-
-    ac->targets = ngx_palloc(ac->pool, n * sizeof(ngx_amqp_target_t));
-    if (ac->targets == NULL) {
-        return NGX_ERROR;
-    }
-
-    for (i = 0; i < ac->broker->urls->nelts; i++) {
-
-        for (j = 0; urls[i].addrs && j < urls[i].naddrs; j++) {
-            ac->targets[ac->ntargets].url = &urls[i];
-            ac->targets[ac->ntargets].addr = &urls[i].addrs[j];
-            ac->ntargets++;
-        }
-    }
-
-    return NGX_OK;
+    return ngx_amqp_address_init(ac);
 }
 
 
@@ -195,6 +161,7 @@ ngx_amqp_cleanup(void *data)
 
     ngx_amqp_close(ac);
     ngx_amqp_output_free(ac);
+    ngx_amqp_address_free(ac);
 
     if (ac->content_pool) {
         ngx_destroy_pool(ac->content_pool);
@@ -234,13 +201,6 @@ ngx_amqp_log_error(ngx_log_t *log, u_char *buf, size_t len)
 }
 
 
-ngx_amqp_target_t *
-ngx_amqp_target(ngx_amqp_connection_t *ac)
-{
-    return &ac->targets[ac->target];
-}
-
-
 ngx_uint_t
 ngx_amqp_is_ready(ngx_amqp_connection_t *ac)
 {
@@ -258,14 +218,32 @@ ngx_amqp_is_blocked(ngx_amqp_connection_t *ac)
 static void
 ngx_amqp_try(ngx_amqp_connection_t *ac)
 {
+    if (ngx_amqp_address_ask(ac) == NGX_OK) {
+        ngx_amqp_dial(ac);
+    }
+}
+
+
+void
+ngx_amqp_dial(ngx_amqp_connection_t *ac)
+{
     ngx_int_t               rc;
     ngx_addr_t             *addr;
     ngx_connection_t       *c;
     ngx_peer_connection_t  *pc;
 
+    addr = ngx_amqp_address(ac);
+
+    if (addr == NULL) {
+
+        /* its name was not resolved, which has been logged */
+
+        ngx_amqp_lost(ac);
+        return;
+    }
+
     ngx_amqp_set_state(ac, ngx_amqp_st_connecting);
 
-    addr = ngx_amqp_target(ac)->addr;
     pc = &ac->peer;
 
     ngx_memzero(pc, sizeof(ngx_peer_connection_t));
@@ -660,6 +638,8 @@ ngx_amqp_disconnect(ngx_amqp_connection_t *ac)
 
     ac->epoch++;
 
+    ngx_amqp_address_cancel(ac);
+
     if (ac->deadline.timer_set) {
         ngx_del_timer(&ac->deadline);
     }
@@ -707,9 +687,12 @@ ngx_amqp_disconnect(ngx_amqp_connection_t *ac)
 static void
 ngx_amqp_schedule(ngx_amqp_connection_t *ac)
 {
+    ngx_uint_t  n;
     ngx_msec_t  limit, delay;
 
-    ac->target = (ac->target + 1) % ac->ntargets;
+    n = ngx_amqp_address_count(ac);
+
+    ngx_amqp_address_next(ac);
     ac->failed++;
 
     if (ac->ready_since) {
@@ -723,15 +706,19 @@ ngx_amqp_schedule(ngx_amqp_connection_t *ac)
 
         /* a pause, lest all processes come back at the same time */
 
-        ac->failed = ac->ntargets;
+        ac->failed = n;
     }
 
-    if (ac->failed < ac->ntargets) {
+    if (ac->failed < n) {
         ngx_add_timer(&ac->retry, 0);
         return;
     }
 
     ac->failed = 0;
+
+    /* by then the name may have other addresses */
+
+    ac->asked = 0;
 
     limit = NGX_AMQP_BACKOFF_MAX;
 

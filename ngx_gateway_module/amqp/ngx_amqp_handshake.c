@@ -103,6 +103,9 @@ static ngx_amqp_step_t  ngx_amqp_steps[] = {
     { 0, NULL, ngx_amqp_st_waiting, "waiting",
       "waiting to try broker again" },
 
+    { 0, NULL, ngx_amqp_st_resolving, "resolving",
+      "resolving broker's name" },
+
     { 0, NULL, ngx_amqp_st_connecting, "connecting",
       "connecting to broker" },
 

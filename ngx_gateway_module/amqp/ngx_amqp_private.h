@@ -5,6 +5,7 @@
  * structure, its states, and who may call whom.
  *
  *     connection  the socket, reading, timers, trying again
+ *     address     where the broker may be, and what the resolver says
  *     output      what waits for the socket
  *     handshake   states, and the methods that lead to ready
  *     channel     frames and methods that may come in any state, contents
@@ -72,6 +73,8 @@ typedef enum {
     ngx_amqp_st_ready,
     /* no socket; a timer will try again, or there is no address to try */
     ngx_amqp_st_waiting,
+    /* no socket; the resolver is asked for the broker's name */
+    ngx_amqp_st_resolving,
     /* the socket is being connected */
     ngx_amqp_st_connecting,
     /* closed by its owner; nothing will happen any more */
@@ -79,9 +82,20 @@ typedef enum {
 } ngx_amqp_state_e;
 
 
+/* a url that can be tried, and what is known of it now */
+
 typedef struct {
     const ngx_amqp_url_t        *url;
-    ngx_addr_t                  *addr;
+
+    /* to be asked for; empty: the addresses stay as they were found */
+    ngx_str_t                    name;
+
+    /* those of the url, until the resolver has answered */
+    ngx_addr_t                  *addrs;
+    ngx_uint_t                   naddrs;
+
+    /* holds the resolver's answer; NULL: there was none */
+    ngx_pool_t                  *pool;
 } ngx_amqp_target_t;
 
 
@@ -155,13 +169,21 @@ struct ngx_amqp_connection_s {
     unsigned                     blocked:1;   /* connection.blocked */
     unsigned                     paused:1;    /* channel.flow */
 
+    /* the resolver has been asked for target in this turn of it */
+    unsigned                     asked:1;
+
     /* "gateway.<host>.<pid>" */
     ngx_str_t                    name;
 
-    /* every address of every url, in order */
+    /* in order; urls of which nothing can be known are not among them */
     ngx_amqp_target_t           *targets;
     ngx_uint_t                   ntargets;
     ngx_uint_t                   target;      /* the one in use */
+    ngx_uint_t                   addr;        /* of target, the one in use */
+
+    /* waits for the resolver's answer; NULL: nothing is asked */
+    ngx_resolver_ctx_t          *query;
+
     ngx_uint_t                   failed;      /* of this round, in turn */
     ngx_uint_t                   rounds;      /* in which all failed */
 
@@ -227,8 +249,42 @@ struct ngx_amqp_connection_s {
  */
 void ngx_amqp_lost(ngx_amqp_connection_t *ac);
 
-/* The address in use. */
+/* Connects to the address in use, or goes on to the next if there is none. */
+void ngx_amqp_dial(ngx_amqp_connection_t *ac);
+
+
+/* ngx_amqp_address.c */
+
+/* Makes the targets.  Returns NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_amqp_address_init(ngx_amqp_connection_t *ac);
+
+/* Frees the resolver's answers. */
+void ngx_amqp_address_free(ngx_amqp_connection_t *ac);
+
+/* The url in use. */
 ngx_amqp_target_t *ngx_amqp_target(ngx_amqp_connection_t *ac);
+
+/* Its address in use; NULL: none is known. */
+ngx_addr_t *ngx_amqp_address(ngx_amqp_connection_t *ac);
+
+/* Goes on to the next address, and after the last of a url to the next url. */
+void ngx_amqp_address_next(ngx_amqp_connection_t *ac);
+
+/* How many attempts it takes until each address had its turn. */
+ngx_uint_t ngx_amqp_address_count(ngx_amqp_connection_t *ac);
+
+/*
+ * Asks the resolver for the name of the url in use, once in each turn of the
+ * url.  If it has no answer what was known stays, and that is logged.
+ *
+ *     NGX_OK     ngx_amqp_address() may be used
+ *     NGX_AGAIN  ngx_amqp_dial() will be called, never before this function
+ *                has returned
+ */
+ngx_int_t ngx_amqp_address_ask(ngx_amqp_connection_t *ac);
+
+/* Gives up waiting for the resolver, if it was asked. */
+void ngx_amqp_address_cancel(ngx_amqp_connection_t *ac);
 
 
 /* ngx_amqp_output.c */

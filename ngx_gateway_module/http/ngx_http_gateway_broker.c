@@ -377,6 +377,7 @@ ngx_http_gateway_broker_host(ngx_conf_t *cf, ngx_str_t *host,
 
     url->host = u.host;
     url->port = u.port;
+    url->named = (u.naddrs == 0);
 
     if (u.naddrs == 0 && ngx_inet_resolve_host(cf->pool, &u) != NGX_OK) {
 
@@ -384,8 +385,8 @@ ngx_http_gateway_broker_host(ngx_conf_t *cf, ngx_str_t *host,
 
         ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
                            "%s in url \"%V\", it is not tried until a reload "
-                           "finds it", u.err ? u.err : "no address",
-                           &url->url);
+                           "or the \"resolver\" of \"http\" finds it",
+                           u.err ? u.err : "no address", &url->url);
         return NGX_CONF_OK;
     }
 

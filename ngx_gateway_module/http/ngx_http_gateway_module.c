@@ -14,6 +14,8 @@
 
 static void *ngx_http_gateway_create_main_conf(ngx_conf_t *cf);
 static ngx_int_t ngx_http_gateway_postconfiguration(ngx_conf_t *cf);
+static void ngx_http_gateway_resolver(ngx_conf_t *cf,
+    ngx_http_gateway_main_conf_t *gmcf);
 static ngx_int_t ngx_http_gateway_init_process(ngx_cycle_t *cycle);
 static void ngx_http_gateway_exit_process(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_gateway_report_init(ngx_cycle_t *cycle,
@@ -153,11 +155,52 @@ ngx_http_gateway_postconfiguration(ngx_conf_t *cf)
 
     gmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_gateway_module);
 
+    ngx_http_gateway_resolver(cf, gmcf);
+
     if (gmcf->zone) {
         return NGX_OK;
     }
 
     return ngx_http_gateway_stats_init(cf, gmcf);
+}
+
+
+/*
+ * All levels are read and merged by now, but what "http" itself has is merged
+ * into nothing: its resolver is NULL, or a dummy without servers made for the
+ * levels below, when none is set, and its timeout may be unset.
+ */
+
+static void
+ngx_http_gateway_resolver(ngx_conf_t *cf, ngx_http_gateway_main_conf_t *gmcf)
+{
+    ngx_uint_t                  i;
+    ngx_amqp_broker_t          *broker;
+    ngx_http_gateway_link_t   **link;
+    ngx_http_core_loc_conf_t   *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->resolver == NULL || clcf->resolver->connections.nelts == 0) {
+        return;
+    }
+
+    link = gmcf->links.elts;
+
+    for (i = 0; i < gmcf->links.nelts; i++) {
+        broker = &link[i]->broker;
+
+        broker->resolver = clcf->resolver;
+        broker->resolver_timeout = clcf->resolver_timeout;
+
+        if (broker->resolver_timeout == NGX_CONF_UNSET_MSEC
+            || broker->resolver_timeout == 0)
+        {
+            /* 30s, or no end at all, keep us too long from what we know */
+
+            broker->resolver_timeout = broker->connect_timeout;
+        }
+    }
 }
 
 

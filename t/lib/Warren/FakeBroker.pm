@@ -44,8 +44,8 @@ use constant QUEUE => 'amq.gen-fake';
 
 
 # An nginx that calls the service "echo" at /echo, started.  url: one or
-# several; main, broker, location: further lines of the configuration; timeout
-# (5s); password; nginx: what Warren::Nginx takes.
+# several; main, http, broker, location: further lines of the configuration;
+# timeout (5s); password; nginx: what Warren::Nginx takes.
 sub gateway {
     my (%option) = @_;
 
@@ -60,6 +60,7 @@ sub gateway {
 events { worker_connections 512; }
 http {
     %%HTTP%%
+    @{[ $option{http} // '' ]}
     gateway_zone    gateway:1m;
     gateway_broker  shop {
         url             $url;
@@ -137,11 +138,11 @@ my @steps = (
 );
 
 
-# port (a free one); timeout in seconds (10).
+# port (a free one); address (127.0.0.1); timeout in seconds (10).
 sub new {
     my ($class, %option) = @_;
 
-    my $self = bless { timeout => 10, %option }, $class;
+    my $self = bless { address => '127.0.0.1', timeout => 10, %option }, $class;
 
     $self->listen();
 
@@ -161,7 +162,7 @@ sub listen {
     my ($self) = @_;
 
     $self->{listener} = IO::Socket::INET->new(
-        LocalAddr => '127.0.0.1', LocalPort => $self->{port} // 0,
+        LocalAddr => $self->{address}, LocalPort => $self->{port} // 0,
         Listen => SOMAXCONN, ReuseAddr => 1
     ) or die "listen: $!\n";
 
@@ -508,8 +509,10 @@ sub wait_read {
     my ($self) = @_;
 
     my $deadline = $self->deadline();
-    my $pair = sprintf '0100007F:%04X 0100007F:%04X',
+    my $pair = sprintf '%08X:%04X %08X:%04X',
+                       unpack('V', $self->{socket}->peeraddr()),
                        $self->{socket}->peerport(),
+                       unpack('V', $self->{socket}->sockaddr()),
                        $self->{socket}->sockport();
 
     while (time() < $deadline) {
