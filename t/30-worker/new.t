@@ -136,6 +136,8 @@ sub with_database {
                  "select count(*) from ${name}_entry"), 0,
        'of which nothing stays');
 
+    failures();
+
     local $environment{WARREN_TEST_DATABASE_URL}
         = 'postgresql://nobody@127.0.0.1:' . $pg->port() . "/$database";
     ($status, $output) = run_in("$dir/$name", "./test_$name");
@@ -150,6 +152,24 @@ sub with_database {
     $pg->psql($pg->uri('postgres', 'postgres'),
               "drop database $database with (force)");
     $pg->psql($pg->uri('postgres', 'postgres'), "drop role $name");
+}
+
+
+# What the kit makes of statements that fail, by a test put into the place of
+# the worker's own.
+sub failures {
+    my $file = "$dir/$name/test_$name.c";
+    my $kept = slurp($file);
+    my $text = join '', <DATA>;
+
+    $text =~ s/NAME/$name/g;
+    spew($file, $text);
+
+    my ($status, $output) = run_in("$dir/$name", 'make', 'check', 'PROVE=');
+    is($status, 0, 'the kit copes with statements that fail')
+        or diag($output);
+    like($output, qr/^1\.\.9$/m, 'all of them');
+    spew($file, $kept);
 }
 
 
@@ -262,4 +282,107 @@ sub questions {
 
     ($status, $output) = run_in("$dir/talk", 'make', 'check');
     is($status, 0, 'what came of it passes its test') or diag($output);
+}
+
+
+__DATA__
+#include <stdlib.h>
+
+#include "NAME.h"
+#include "wr_test.h"
+
+
+static enum wr_outcome
+bad(struct wr_request *req)
+{
+    wr_tx_exec(wr_request_tx(req),
+               "insert into NAME_entry (id) values (gen_random_uuid())",
+               WR_NO_PARAMS);
+
+    return WR_DONE;
+}
+
+
+static enum wr_outcome
+refused(struct wr_request *req)
+{
+    wr_tx_exec(wr_request_tx(req),
+               "insert into NAME_fact values ('a', 'refused', 1)",
+               WR_NO_PARAMS);
+
+    return wr_refuse(req, WIRE_ERROR_CONFLICT, NULL);
+}
+
+
+static enum wr_outcome
+good(struct wr_request *req)
+{
+    wr_tx_exec(wr_request_tx(req),
+               "insert into NAME_fact values ('a', 'good', 1)",
+               WR_NO_PARAMS);
+
+    return WR_DONE;
+}
+
+
+static enum wr_outcome
+count(struct wr_request *req)
+{
+    const char  *n;
+
+    n = wr_rows_text(wr_tx_query(wr_request_tx(req),
+                                 "select count(*) from NAME_fact",
+                                 WR_NO_PARAMS), 0, 0);
+    wr_reply(req, 200, n, 1);
+
+    return WR_DONE;
+}
+
+
+static const struct wr_handler  handlers[] = {
+    { WR_CALL, "bad", .apply = bad },
+    { WR_CALL, "refused", .apply = refused },
+    { WR_CALL, "good", .apply = good },
+    { WR_CALL, "scribble", .apply = good, .read_only = true },
+    { WR_CALL, "count", .apply = count, .read_only = true },
+    WR_HANDLERS_END
+};
+
+static const struct wr_service  service = {
+    .name = "NAME", .schema_min = "0002_NAME", .handlers = handlers
+};
+
+
+static enum wr_outcome
+run(struct wr_test *test, const char *type)
+{
+    wr_test_message(test, WR_CALL, type);
+
+    return wr_test_run(test);
+}
+
+
+int
+main(void)
+{
+    struct wr_test  *test;
+
+    test = wr_test_new(&service, NULL, getenv("WARREN_TEST_DATABASE_URL"));
+
+    wr_test_is_int(run(test, "bad"), WR_TEST_BROKEN, "a constraint speaks");
+    wr_test_ok(wr_test_reason(test)[0] != '\0', "and the reason is told");
+    wr_test_is_int(run(test, "refused"), WR_REFUSED, "no is said");
+    wr_test_is_int(run(test, "scribble"), WR_TEST_BROKEN, "none may write");
+    run(test, "count");
+    wr_test_is_text(wr_test_reply(test), "0", "nothing of it stays");
+    wr_test_is_int(run(test, "good"), WR_DONE, "what is done");
+    run(test, "count");
+    wr_test_is_text(wr_test_reply(test), "1", "is seen by the next");
+    wr_test_is_int(run(test, "good"), WR_TEST_BROKEN, "a key is used once");
+    run(test, "count");
+    wr_test_is_text(wr_test_reply(test), "1", "and the rest still stands");
+
+    wr_test_free(&test);
+
+    return wr_test_end();
 }

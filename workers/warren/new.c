@@ -60,6 +60,7 @@ typedef int (*taker)(struct new_plan *plan, const char *word,
     const char **error_r);
 
 
+static int write_worker(struct new_plan *plan);
 static int read_options(struct new_plan *plan, int argc, char **argv);
 static int take_option(struct new_plan *plan, int option,
     const char **error_r);
@@ -76,36 +77,52 @@ int
 new_command(int argc, char **argv)
 {
     int               rc;
-    const char       *error, *templates;
+    const char       *templates;
     struct new_plan   plan;
 
     memset(&plan, 0, sizeof(plan));
     templates = getenv("WARREN_TEMPLATES");
-    plan.templates = text_printf("%s", templates != NULL ? templates
-                                                         : WARREN_TEMPLATES);
+    new_plan_set(&plan.templates, templates != NULL ? templates
+                                                    : WARREN_TEMPLATES);
 
     rc = read_options(&plan, argc, argv);
 
-    if (rc != 0) {
-        return rc == 1 ? 0 : 2;
+    if (rc == 0) {
+        rc = write_worker(&plan);
+
+    } else {
+        rc = (rc == 1) ? 0 : 2;
     }
+
+    new_plan_free(&plan);
+
+    return rc;
+}
+
+
+/* Returns the exit status. */
+
+static int
+write_worker(struct new_plan *plan)
+{
+    const char  *error;
 
     if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)) {
-        ask_all(&plan);
+        ask_all(plan);
     }
 
-    if (plan.name == NULL) {
+    if (plan->name == NULL) {
         fputs(usage, stderr);
         return 2;
     }
 
-    new_plan_complete(&plan);
+    new_plan_complete(plan);
 
-    if (new_files_write(&plan, &error) == -1) {
+    if (new_files_write(plan, &error) == -1) {
         return text_fail("%s", error);
     }
 
-    tell(&plan);
+    tell(plan);
 
     return 0;
 }
@@ -171,7 +188,7 @@ take_option(struct new_plan *plan, int option, const char **error_r)
         return take_directory(plan, optarg, error_r);
 
     default:
-        plan->templates = text_printf("%s", optarg);
+        new_plan_set(&plan->templates, optarg);
         return 0;
     }
 }
@@ -258,7 +275,7 @@ take_words(struct new_plan *plan, char *answer, taker take)
     {
         if (take(plan, word, &error) == -1) {
             text_fail("%s", error);
-            plan->count = count;
+            new_plan_trim(plan, count);
             return -1;
         }
     }
@@ -275,7 +292,7 @@ take_directory(struct new_plan *plan, const char *word, const char **error_r)
         return -1;
     }
 
-    plan->directory = text_printf("%s", word);
+    new_plan_set(&plan->directory, word);
 
     return 0;
 }

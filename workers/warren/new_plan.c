@@ -6,6 +6,7 @@
  */
 
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "new_plan.h"
@@ -61,7 +62,7 @@ new_plan_name(struct new_plan *plan, const char *word, const char **error_r)
         return -1;
     }
 
-    plan->name = text_printf("%s", word);
+    new_plan_set(&plan->name, word);
 
     return 0;
 }
@@ -75,7 +76,7 @@ new_plan_entity(struct new_plan *plan, const char *word,
         return -1;
     }
 
-    plan->entity = text_printf("%s", word);
+    new_plan_set(&plan->entity, word);
 
     return 0;
 }
@@ -132,6 +133,7 @@ new_plan_event(struct new_plan *plan, const char *word, const char **error_r)
         *error_r = text_error("the event \"%.100s\" is not like order.placed: "
                               "two words of small letters, digits and \"_\"",
                               word);
+        free(id);
         return -1;
     }
 
@@ -161,6 +163,8 @@ check_word(const char *what, const char *word, const char **error_r)
 }
 
 
+/* id is the plan's, or freed here. */
+
 static int
 add(struct new_plan *plan, enum new_kind kind, const char *type, char *id,
     const char **error_r)
@@ -172,6 +176,7 @@ add(struct new_plan *plan, enum new_kind kind, const char *type, char *id,
         if (strcmp(plan->items[i].id, id) == 0) {
             *error_r = text_error("\"%s\" stands twice, or another would have "
                                   "the same file", type);
+            free(id);
             return -1;
         }
     }
@@ -179,6 +184,7 @@ add(struct new_plan *plan, enum new_kind kind, const char *type, char *id,
     if (plan->count == NEW_ITEMS_MAX) {
         *error_r = text_error("more than %d methods and events",
                               NEW_ITEMS_MAX);
+        free(id);
         return -1;
     }
 
@@ -225,10 +231,40 @@ new_plan_complete(struct new_plan *plan)
     }
 
     if (plan->entity == NULL) {
-        plan->entity = text_printf("%s", plan->name);
+        new_plan_set(&plan->entity, plan->name);
     }
 
     if (plan->directory == NULL) {
-        plan->directory = text_printf("%s", plan->name);
+        new_plan_set(&plan->directory, plan->name);
     }
+}
+
+
+void
+new_plan_set(char **text, const char *word)
+{
+    free(*text);
+    *text = text_printf("%s", word);
+}
+
+
+void
+new_plan_trim(struct new_plan *plan, size_t count)
+{
+    while (plan->count > count) {
+        plan->count--;
+        free(plan->items[plan->count].type);
+        free(plan->items[plan->count].id);
+    }
+}
+
+
+void
+new_plan_free(struct new_plan *plan)
+{
+    new_plan_trim(plan, 0);
+    free(plan->name);
+    free(plan->entity);
+    free(plan->directory);
+    free(plan->templates);
 }

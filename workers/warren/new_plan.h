@@ -33,8 +33,7 @@ struct new_item {
 };
 
 
-/* Zeroed memory is an empty plan.  Its texts are never freed: the program runs
-   once. */
+/* Zeroed memory is an empty plan. */
 
 struct new_plan {
     char               *name;
@@ -62,6 +61,15 @@ size_t new_plan_count(const struct new_plan *plan, int is_event);
 
 /* Gives what was not told its default: methods, entity, directory. */
 void new_plan_complete(struct new_plan *plan);
+
+/* Sets a text of a plan to a copy of word, unseen. */
+void new_plan_set(char **text, const char *word);
+
+/* Forgets all items but the first count. */
+void new_plan_trim(struct new_plan *plan, size_t count);
+
+/* Frees what the plan owns. */
+void new_plan_free(struct new_plan *plan);
 
 
 #endif /* WARREN_NEW_PLAN_H */
