@@ -191,9 +191,50 @@ for (1 .. 5) {
 }
 
 $broker->accept(20)->handshake();
-works($nginx, 'each address of a name has its turn');
+works($nginx, 'addresses of a name that are dead are passed over');
 $nginx->stop();
 $broker->drop();
+
+$_->listen() for values %at;
+$at{'127.0.0.1'} = $broker;
+$nginx = resolving('mq1.invalid');
+
+my @visited;
+my $visited;
+
+for (1 .. 6) {
+    $at{$visited}->drop() if $visited;
+
+    wait_for(sub { ($visited) = grep { $at{$_}->is_called(0) } keys %at }, 20,
+             'a connection');
+    $at{$visited}->accept()->handshake();
+    push @visited, $visited;
+}
+
+is("@visited[0 .. 2]", "@visited[3 .. 5]",
+   'addresses have their turn in an order that stays');
+
+my %seen = map { $_ => 1 } @visited;
+is(scalar keys %seen, 3, 'and each of them has one');
+$nginx->stop();
+$_->drop() for values %at;
+
+my $moved = Warren::FakeBroker->new(address => '127.0.0.4', port => $port);
+
+$nginx = resolving('mq1.invalid');
+wait_for(sub { ($visited) = grep { $at{$_}->is_called(0) } keys %at }, 20,
+         'a connection');
+$at{$visited}->accept()->handshake();
+$dns->set('mq1.invalid', '127.0.0.4');
+sleep_out_cache();
+$at{$visited}->drop();
+$moved->accept(20)->handshake();
+works($nginx, 'a name that moves is left at once', $moved);
+is(scalar(grep { $_->is_called(0) } values %at), 0,
+   'and its other addresses are not tried any more');
+$nginx->stop();
+$moved->deaf()->drop();
+$at{$_}->deaf() for '127.0.0.2', '127.0.0.3';
 
 
 # IPv6
