@@ -12,7 +12,7 @@ use IO::Select;
 use IO::Socket::INET;
 use POSIX qw(_exit);
 use Test::More;
-use Time::HiRes qw(time sleep);
+use Time::HiRes qw(time);
 
 use lib 't/lib';
 use Warren::Nginx;
