@@ -27,6 +27,10 @@ my %at = map { $_ => Warren::FakeBroker->new(address => $_, port => $port) }
          '127.0.0.2', '127.0.0.3';
 
 
+# the longest pause of a gateway between two rounds, and something for its work
+use constant RETURN => 40;
+
+
 sub url {
     my ($host) = @_;
 
@@ -81,7 +85,7 @@ ok(!$broker->is_called(0), 'and nobody connects meanwhile');
 is(outcome(ask($nginx)), '503 unavailable', 'calls are refused');
 
 $dns->set('mq1.invalid', '127.0.0.1');
-$broker->accept(20)->handshake();
+$broker->accept(RETURN)->handshake();
 works($nginx, 'a name that is known later works without a reload');
 like($nginx->log_text(),
      qr/\[info\] .*"mq1.invalid" has other addresses now, (?#
@@ -98,18 +102,24 @@ works($nginx, 'a connection outlives a change of the name');
 is($dns->asked('mq1.invalid'), $asked, 'which nobody has asked for');
 
 $broker->deaf()->drop();
-$at{'127.0.0.2'}->accept(20)->handshake();
+$at{'127.0.0.2'}->accept(RETURN)->handshake();
 works($nginx, 'the next connection goes to the new address',
       $at{'127.0.0.2'});
 $broker->listen();
 
 
+$nginx->stop();
+
+
 # no answer
 
+# a gateway of its own, whose pauses are short yet
+$nginx = resolving('mq1.invalid');
+$at{'127.0.0.2'}->accept(RETURN)->handshake();
 $dns->set('mq1.invalid', 'silent');
 sleep_out_cache();
 $at{'127.0.0.2'}->drop();
-$at{'127.0.0.2'}->accept(20)->handshake();
+$at{'127.0.0.2'}->accept(RETURN)->handshake();
 works($nginx, 'the last answer counts while there is no new one',
       $at{'127.0.0.2'});
 like($nginx->log_text(),
@@ -120,7 +130,7 @@ like($nginx->log_text(),
 $dns->set('mq1.invalid');
 sleep_out_cache();
 $at{'127.0.0.2'}->drop();
-$at{'127.0.0.2'}->accept(20)->handshake();
+$at{'127.0.0.2'}->accept(RETURN)->handshake();
 works($nginx, 'also when the name is gone', $at{'127.0.0.2'});
 $nginx->stop();
 
@@ -138,7 +148,7 @@ like($nginx->log_text(),
 
 $dns->set('localhost', '127.0.0.3');
 $broker->drop();
-$at{'127.0.0.3'}->accept(20)->handshake();
+$at{'127.0.0.3'}->accept(RETURN)->handshake();
 works($nginx, 'until there is one', $at{'127.0.0.3'});
 $nginx->stop();
 $at{'127.0.0.3'}->drop();
@@ -175,7 +185,7 @@ $broker->accept()->handshake();
 works($nginx, 'the second url is tried when the first has no address');
 $dns->set('mq1.invalid', '127.0.0.2');
 $broker->deaf()->drop();
-$at{'127.0.0.2'}->accept(20)->handshake();
+$at{'127.0.0.2'}->accept(RETURN)->handshake();
 works($nginx, 'and the first again when it has one', $at{'127.0.0.2'});
 $nginx->stop();
 $at{'127.0.0.2'}->drop();
@@ -186,11 +196,11 @@ $dns->set('mq1.invalid', '127.0.0.3', '127.0.0.1', '127.0.0.2');
 $nginx = resolving('mq1.invalid');
 
 for (1 .. 5) {
-    $broker->accept(20)->handshake();
+    $broker->accept(RETURN)->handshake();
     $broker->drop();
 }
 
-$broker->accept(20)->handshake();
+$broker->accept(RETURN)->handshake();
 works($nginx, 'addresses of a name that are dead are passed over');
 $nginx->stop();
 $broker->drop();
@@ -205,7 +215,7 @@ my $visited;
 for (1 .. 6) {
     $at{$visited}->drop() if $visited;
 
-    wait_for(sub { ($visited) = grep { $at{$_}->is_called(0) } keys %at }, 20,
+    wait_for(sub { ($visited) = grep { $at{$_}->is_called(0) } keys %at }, RETURN,
              'a connection');
     $at{$visited}->accept()->handshake();
     push @visited, $visited;
@@ -222,13 +232,13 @@ $_->drop() for values %at;
 my $moved = Warren::FakeBroker->new(address => '127.0.0.4', port => $port);
 
 $nginx = resolving('mq1.invalid');
-wait_for(sub { ($visited) = grep { $at{$_}->is_called(0) } keys %at }, 20,
+wait_for(sub { ($visited) = grep { $at{$_}->is_called(0) } keys %at }, RETURN,
          'a connection');
 $at{$visited}->accept()->handshake();
 $dns->set('mq1.invalid', '127.0.0.4');
 sleep_out_cache();
 $at{$visited}->drop();
-$moved->accept(20)->handshake();
+$moved->accept(RETURN)->handshake();
 works($nginx, 'a name that moves is left at once', $moved);
 is(scalar(grep { $_->is_called(0) } values %at), 0,
    'and its other addresses are not tried any more');
@@ -286,7 +296,7 @@ $nginx = gateway(
     url => url('localhost'), http => "resolver 127.0.0.1:$closed;",
     broker => 'connect_timeout 500ms;'
 );
-$broker->accept(20)->handshake();
+$broker->accept(RETURN)->handshake();
 works($nginx, 'a resolver that is away does not stop what is known');
 $nginx->stop();
 
