@@ -138,3 +138,47 @@ shared/libwarren.sym: $(warreninclude_HEADERS)
 	$(AM_V_GEN)$(MKDIR_P) shared && for header in $^; do \
 	    $(SED) -n 's/.*\b\(wr_[a-z0-9_]*\) *(.*/\1/p' $$header; \
 	done | sort -u > $@.new && mv $@.new $@
+
+
+# manual pages: of each installed header one made from its comments, and a link
+# to it for each function
+
+EXTRA_DIST += shared/man/header2man.pl
+
+dist_man3_MANS = shared/man/libwarren.3
+
+nodist_man3_MANS = \
+	shared/man/wr_arena.3 \
+	shared/man/wr_clock.3 \
+	shared/man/wr_id.3 \
+	shared/man/wr_json.3 \
+	shared/man/wr_log.3 \
+	shared/man/wr_page.3 \
+	shared/man/wr_request.3 \
+	shared/man/wr_service.3 \
+	shared/man/wr_settings.3 \
+	shared/man/wr_test.3 \
+	shared/man/wr_tx.3 \
+	shared/man/wr_wire.3
+
+CLEANFILES += $(nodist_man3_MANS)
+
+header2man = $(srcdir)/shared/man/header2man.pl
+
+header_page = $(AM_V_GEN)$(MKDIR_P) shared/man \
+	&& $(PERL) $(header2man) $(PACKAGE_VERSION) $< >$@.new && mv $@.new $@
+
+shared/man/wr_test.3: shared/wr_test.h $(header2man)
+	$(header_page)
+
+shared/man/wr_%.3: shared/%.h $(header2man)
+	$(header_page)
+
+# "page function" lines
+nodist_noinst_DATA += shared/man/links
+CLEANFILES += shared/man/links
+
+shared/man/links: $(warreninclude_HEADERS) $(header2man)
+	$(AM_V_GEN)$(MKDIR_P) shared/man \
+	    && $(PERL) $(header2man) --functions $(filter %.h,$^) >$@.new \
+	    && mv $@.new $@

@@ -147,3 +147,11 @@ warren_users_CPPFLAGS = $(AM_CPPFLAGS) \
 	$(ARGON2_CFLAGS) $(CRYPTO_CFLAGS) $(JWT_CFLAGS)
 
 warren_users_LDADD = $(LDADD) $(ARGON2_LIBS) $(CRYPTO_LIBS) $(JWT_LIBS)
+
+
+# manual pages; a worker's name is a link to the page of all
+
+dist_man_MANS = \
+	workers/man/warren-worker.8 \
+	workers/man/warren.1 \
+	workers/man/warren.conf.5

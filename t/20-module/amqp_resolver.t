@@ -215,8 +215,8 @@ my $visited;
 for (1 .. 6) {
     $at{$visited}->drop() if $visited;
 
-    wait_for(sub { ($visited) = grep { $at{$_}->is_called(0) } keys %at }, RETURN,
-             'a connection');
+    wait_for(sub { ($visited) = grep { $at{$_}->is_called(0) } keys %at },
+             RETURN, 'a connection');
     $at{$visited}->accept()->handshake();
     push @visited, $visited;
 }
