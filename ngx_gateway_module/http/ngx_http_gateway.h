@@ -45,6 +45,8 @@ extern ngx_module_t  ngx_http_gateway_module;
 extern ngx_module_t  ngx_http_gateway_jwt_module;
 extern ngx_module_t  ngx_http_gateway_limit_module;
 extern ngx_module_t  ngx_http_gateway_admission_module;
+extern ngx_module_t  ngx_http_gateway_trail_module;
+extern ngx_module_t  ngx_http_gateway_cors_module;
 extern ngx_module_t  ngx_http_gateway_route_module;
 extern ngx_module_t  ngx_http_gateway_metrics_module;
 extern ngx_module_t  ngx_http_gateway_problem_module;
@@ -83,6 +85,24 @@ ngx_amqp_broker_t *ngx_http_gateway_broker(ngx_conf_t *cf, ngx_str_t *name);
  */
 ngx_int_t ngx_http_gateway_refuse(ngx_http_request_t *r,
     enum wire_error error, ngx_str_t *detail);
+
+
+/* ngx_http_gateway_cors_module.c: which sites may call */
+
+/* Whether gateway_cors holds for the request's location. */
+ngx_uint_t ngx_http_gateway_cors_is_on(ngx_http_request_t *r);
+
+/*
+ * Whether the request is a browser's question (a preflight) that the gateway
+ * answers in this location; the same in all phases.
+ */
+ngx_uint_t ngx_http_gateway_cors_is_preflight(ngx_http_request_t *r);
+
+/*
+ * Answers it, from a phase handler: NGX_DONE if the request is finalized, or
+ * 403 (told so with ngx_http_gateway_refuse()) or 500.
+ */
+ngx_int_t ngx_http_gateway_cors_preflight(ngx_http_request_t *r);
 
 
 /* ngx_http_gateway_route_module.c: locations and what is behind them */

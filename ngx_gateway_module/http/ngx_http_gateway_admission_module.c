@@ -6,6 +6,7 @@
  */
 
 #include "ngx_http_gateway.h"
+#include "ngx_http_gateway_trail.h"
 
 
 static ngx_int_t ngx_http_gateway_admission_access(ngx_http_request_t *r);
@@ -56,10 +57,25 @@ ngx_http_gateway_admission_access(ngx_http_request_t *r)
 {
     ngx_int_t  rc;
 
+    /* its policy holds for the answer, whatever redirects */
+
+    if (ngx_http_gateway_cors_is_on(r)
+        && ngx_http_gateway_trail_home(r) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     rc = ngx_http_gateway_limit_charge(r, 1);
 
     if (rc != NGX_OK) {
         return rc;
+    }
+
+    if (ngx_http_gateway_cors_is_preflight(r)) {
+
+        /* it has no token and gets a fixed answer before the content */
+
+        return NGX_OK;
     }
 
     return ngx_http_gateway_jwt_verify(r);
@@ -78,6 +94,10 @@ ngx_http_gateway_admission_precontent(ngx_http_request_t *r)
 
     if (r != r->main) {
         return ngx_http_gateway_admission_subrequest(r);
+    }
+
+    if (ngx_http_gateway_cors_is_preflight(r)) {
+        return ngx_http_gateway_cors_preflight(r);
     }
 
     /* a token that was refused did not keep the request out */

@@ -27,6 +27,8 @@ static ngx_int_t ngx_http_gateway_call_replied(ngx_http_gateway_call_t *ctx,
     ngx_amqp_reply_t *from);
 static ngx_int_t ngx_http_gateway_call_failed(ngx_http_gateway_call_t *ctx,
     enum wire_error error);
+static uint64_t ngx_http_gateway_call_note(ngx_http_gateway_call_t *ctx,
+    const char *outcome);
 static void ngx_http_gateway_call_settle(ngx_http_gateway_call_t *ctx);
 static void ngx_http_gateway_call_finalize(ngx_http_gateway_call_t *ctx,
     ngx_int_t rc);
@@ -52,6 +54,15 @@ ngx_http_gateway_call(ngx_http_request_t *r,
     ctx->conf = conf;
     ctx->route = route;
     ctx->stats = ngx_http_gateway_stats(r);
+
+    ctx->trail = ngx_http_gateway_trail_get(r);
+    if (ctx->trail == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->trail->route = route->name;
+    ctx->trail->service = route->service;
+    ctx->trail->method = route->method;
 
     r->connection->log->action = "reading the body of a call";
 
@@ -179,6 +190,7 @@ ngx_http_gateway_call_send(ngx_http_gateway_call_t *ctx)
     switch (ngx_amqp_call_start(ac, &ctx->call, &message)) {
 
     case NGX_OK:
+        ctx->trail->attempts++;
         ctx->conf->link->was_ready = 1;
         ngx_add_timer(&ctx->timer, message.expiration);
         return NGX_OK;
@@ -313,6 +325,10 @@ ngx_http_gateway_call_replied(ngx_http_gateway_call_t *ctx,
     ngx_http_request_t        *r;
     ngx_http_gateway_reply_t  *reply;
 
+    static const char  *classes[NGX_HTTP_GATEWAY_CLASSES] = {
+        "2xx", "3xx", "4xx", "5xx"
+    };
+
     r = ctx->request;
     r->connection->log->action = "reading the reply to a call";
 
@@ -341,8 +357,8 @@ ngx_http_gateway_call_replied(ngx_http_gateway_call_t *ctx,
     (void) ngx_atomic_fetch_add(
                &ctx->route->stats->replies[reply->status / 100 - 2], 1);
     ngx_http_gateway_stats_duration(ctx->route->stats,
-                                    ngx_http_gateway_call_usec()
-                                    - ctx->started_usec);
+                                    ngx_http_gateway_call_note(ctx,
+                                        classes[reply->status / 100 - 2]));
 
     r->connection->log->action = "sending the reply to the client";
 
@@ -358,12 +374,32 @@ ngx_http_gateway_call_failed(ngx_http_gateway_call_t *ctx,
 
     (void) ngx_atomic_fetch_add(&ctx->route->stats->outcomes[error], 1);
     ngx_http_gateway_stats_duration(ctx->route->stats,
-                                    ngx_http_gateway_call_usec()
-                                    - ctx->started_usec);
+                                    ngx_http_gateway_call_note(ctx,
+                                        wire_error_info(error)->name));
 
     ctx->request->connection->log->action = "refusing a call";
 
     return ngx_http_gateway_refuse(ctx->request, error, NULL);
+}
+
+
+/* how it ended, for the access log; returns how long it took */
+
+static uint64_t
+ngx_http_gateway_call_note(ngx_http_gateway_call_t *ctx, const char *outcome)
+{
+    uint64_t                   usec;
+    ngx_http_gateway_trail_t  *trail;
+
+    usec = ngx_http_gateway_call_usec() - ctx->started_usec;
+
+    trail = ctx->trail;
+    trail->is_called = 1;
+    trail->wait_usec = usec;
+    trail->outcome.data = (u_char *) outcome;
+    trail->outcome.len = ngx_strlen(outcome);
+
+    return usec;
 }
 
 
@@ -435,6 +471,8 @@ ngx_http_gateway_call_cleanup(void *data)
 
     (void) ngx_atomic_fetch_add(&ctx->stats->client_gone, 1);
     (void) ngx_atomic_fetch_add(&ctx->route->stats->client_gone, 1);
+
+    (void) ngx_http_gateway_call_note(ctx, "client_gone");
 }
 
 

@@ -7,6 +7,7 @@
 
 #include "ngx_http_gateway.h"
 #include "ngx_http_gateway_jwt_cache.h"
+#include "ngx_http_gateway_trail.h"
 
 
 #define NGX_HTTP_GATEWAY_JWT_OFF       0
@@ -685,6 +686,7 @@ ngx_http_gateway_jwt_challenge(ngx_http_request_t *r,
 void
 ngx_http_gateway_jwt_forgive(ngx_http_request_t *r)
 {
+    ngx_http_gateway_trail_t    *trail;
     ngx_http_gateway_jwt_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_gateway_jwt_module);
@@ -697,6 +699,12 @@ ngx_http_gateway_jwt_forgive(ngx_http_request_t *r)
     ctx->challenge = NULL;
 
     ngx_http_set_ctx(r, NULL, ngx_http_gateway_problem_module);
+
+    trail = ngx_http_gateway_trail_find(r);
+
+    if (trail) {
+        ngx_str_null(&trail->outcome);
+    }
 }
 
 

@@ -11,6 +11,7 @@
 
 
 #include "ngx_http_gateway.h"
+#include "ngx_http_gateway_trail.h"
 
 
 /* a broker's name is a label of metrics and lies in shared memory */
@@ -136,6 +137,7 @@ typedef struct {
     const ngx_http_gateway_loc_conf_t  *conf;
     const ngx_http_gateway_route_t     *route;
     ngx_http_gateway_stats_t    *stats;
+    ngx_http_gateway_trail_t    *trail;
     ngx_event_t                  timer;
     ngx_msec_t                   deadline;    /* of ngx_current_msec */
     uint64_t                     started_usec;

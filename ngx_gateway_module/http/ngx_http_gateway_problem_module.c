@@ -29,6 +29,8 @@ static ngx_int_t ngx_http_gateway_problem_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 static ngx_http_gateway_problem_t *ngx_http_gateway_problem_of_nginx(
     ngx_http_request_t *r);
+static void ngx_http_gateway_problem_note(ngx_http_request_t *r,
+    enum wire_error error);
 static ngx_int_t ngx_http_gateway_problem_later(ngx_http_request_t *r,
     enum wire_error error);
 static void ngx_http_gateway_problem_forget(ngx_http_request_t *r);
@@ -126,7 +128,7 @@ ngx_http_gateway_refuse(ngx_http_request_t *r, enum wire_error error,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_gateway_count(r, outcomes[error]);
+    ngx_http_gateway_problem_note(r, error);
 
     return wire_error_info(error)->status;
 }
@@ -229,10 +231,28 @@ ngx_http_gateway_problem_of_nginx(ngx_http_request_t *r)
         return NULL;
     }
 
-    ngx_http_gateway_count(r, outcomes[problem->error]);
+    ngx_http_gateway_problem_note(r, problem->error);
     ngx_http_set_ctx(r, problem, ngx_http_gateway_problem_module);
 
     return problem;
+}
+
+
+static void
+ngx_http_gateway_problem_note(ngx_http_request_t *r, enum wire_error error)
+{
+    ngx_http_gateway_trail_t  *trail;
+
+    ngx_http_gateway_count(r, outcomes[error]);
+
+    /* the access log can do without it if memory is short */
+
+    trail = ngx_http_gateway_trail_get(r);
+
+    if (trail) {
+        trail->outcome.data = (u_char *) wire_error_info(error)->name;
+        trail->outcome.len = ngx_strlen(trail->outcome.data);
+    }
 }
 
 

@@ -898,7 +898,9 @@ ngx_http_gateway_route_options(ngx_http_request_t *r)
     ngx_int_t  rc;
     ngx_str_t  origin;
 
-    if (ngx_http_gateway_header_in(r, "origin", &origin) != NGX_DECLINED) {
+    if (!ngx_http_gateway_cors_is_on(r)
+        && ngx_http_gateway_header_in(r, "origin", &origin) != NGX_DECLINED)
+    {
         return NGX_DECLINED;
     }
 
