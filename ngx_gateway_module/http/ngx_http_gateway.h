@@ -35,6 +35,8 @@ typedef struct {
 
     ngx_atomic_t                 limit_passed;
     ngx_atomic_t                 limit_refused;
+    ngx_atomic_t                 limit_delayed;
+    ngx_atomic_t                 limit_dry;
     ngx_atomic_t                 limit_evicted;
 
     ngx_amqp_counters_t          amqp;
@@ -169,6 +171,8 @@ ngx_int_t ngx_http_gateway_jwt_claim(ngx_http_request_t *r, ngx_str_t *name,
  * or none.
  *
  *     NGX_OK        charged, or nothing to charge
+ *     NGX_AGAIN     charged, and the request waits for its turn; then its
+ *                   phases go on and come here again
  *     429           refused, and told so with ngx_http_gateway_refuse()
  *     500           memory
  */

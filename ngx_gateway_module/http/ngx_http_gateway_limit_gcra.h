@@ -79,6 +79,25 @@ ngx_http_gateway_gcra_charge(const ngx_http_gateway_gcra_t *gcra, uint64_t tat,
 }
 
 
+/*
+ * How long what was charged last, so that tat is as it is now, waits for its
+ * turn: one unit passes at once and delay units more, each further one when
+ * the rate has made room for it.
+ */
+
+static inline uint64_t
+ngx_http_gateway_gcra_wait(const ngx_http_gateway_gcra_t *gcra, uint64_t tat,
+    uint64_t now, uint64_t delay)
+{
+    uint64_t  level, free;
+
+    level = ngx_http_gateway_gcra_level(gcra, tat, now);
+    free = (delay + 1) * gcra->interval;
+
+    return level > free ? level - free : 0;
+}
+
+
 /* The window in seconds, rounded up: what an empty quota needs to fill. */
 
 static inline uint64_t

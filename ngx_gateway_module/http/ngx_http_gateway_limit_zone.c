@@ -53,6 +53,9 @@ struct ngx_http_gateway_limit_shared_s {
 
 static ngx_int_t ngx_http_gateway_limit_zone_create(
     ngx_http_gateway_limit_zone_t *zone, size_t size, ngx_log_t *log);
+static void ngx_http_gateway_limit_zone_spend(
+    ngx_http_gateway_limit_item_t *item, ngx_http_gateway_limit_node_t *node,
+    uint64_t now);
 static ngx_http_gateway_limit_node_t *ngx_http_gateway_limit_zone_node(
     ngx_http_gateway_limit_item_t *item, uint64_t now);
 static void ngx_http_gateway_limit_zone_evict(
@@ -198,7 +201,6 @@ ngx_http_gateway_limit_zone_charge(ngx_http_gateway_limit_item_t *items,
     ngx_int_t                             rc;
     ngx_uint_t                            i;
     ngx_http_gateway_limit_node_t        *nodes[NGX_HTTP_GATEWAY_LIMIT_ZONES];
-    const ngx_http_gateway_limit_zone_t  *zone;
 
     now = ngx_http_gateway_limit_now();
     rc = NGX_OK;
@@ -208,7 +210,6 @@ ngx_http_gateway_limit_zone_charge(ngx_http_gateway_limit_item_t *items,
     }
 
     for (i = 0; i < n; i++) {
-        zone = items[i].zone;
         nodes[i] = ngx_http_gateway_limit_zone_node(&items[i], now);
 
         if (nodes[i] == NULL) {
@@ -216,25 +217,23 @@ ngx_http_gateway_limit_zone_charge(ngx_http_gateway_limit_item_t *items,
             goto unlock;
         }
 
-        is_allowed = ngx_http_gateway_gcra_test(&zone->gcra, nodes[i]->tat,
-                                                now, items[i].cost);
+        is_allowed = ngx_http_gateway_gcra_test(&items[i].gcra,
+                                                nodes[i]->tat, now,
+                                                items[i].cost);
         items[i].result.is_allowed = is_allowed;
 
-        if (!is_allowed) {
+        if (!is_allowed && !items[i].is_dry) {
             rc = NGX_DECLINED;
         }
     }
 
     for (i = 0; i < n; i++) {
-        zone = items[i].zone;
 
-        if (rc == NGX_OK) {
-            nodes[i]->tat = ngx_http_gateway_gcra_charge(&zone->gcra,
-                                                         nodes[i]->tat, now,
-                                                         items[i].cost);
+        if (rc == NGX_OK && items[i].result.is_allowed) {
+            ngx_http_gateway_limit_zone_spend(&items[i], nodes[i], now);
         }
 
-        ngx_http_gateway_gcra_tell(&zone->gcra, nodes[i]->tat, now,
+        ngx_http_gateway_gcra_tell(&items[i].gcra, nodes[i]->tat, now,
                                    items[i].cost, items[i].result.is_allowed,
                                    &items[i].result);
     }
@@ -246,6 +245,23 @@ unlock:
     }
 
     return rc;
+}
+
+
+static void
+ngx_http_gateway_limit_zone_spend(ngx_http_gateway_limit_item_t *item,
+    ngx_http_gateway_limit_node_t *node, uint64_t now)
+{
+    const ngx_http_gateway_gcra_t  *gcra;
+
+    gcra = &item->gcra;
+
+    node->tat = ngx_http_gateway_gcra_charge(gcra, node->tat, now, item->cost);
+
+    if (item->delay != NGX_HTTP_GATEWAY_LIMIT_NO_DELAY) {
+        item->wait = ngx_http_gateway_gcra_wait(gcra, node->tat, now,
+                                                item->delay);
+    }
 }
 
 

@@ -24,6 +24,10 @@
 
 #define NGX_HTTP_GATEWAY_LIMIT_ZONES     8
 
+/* of a gateway_limit: what is over the rate does not wait */
+
+#define NGX_HTTP_GATEWAY_LIMIT_NO_DELAY  ((uint64_t) -1)
+
 
 typedef struct ngx_http_gateway_limit_shared_s  ngx_http_gateway_limit_shared_t;
 
@@ -34,10 +38,15 @@ typedef struct {
     ngx_str_t                         name;
     ngx_http_complex_value_t          key;
     ngx_http_gateway_gcra_t           gcra;
+
+    /* the text of another rate for each request; NULL: gcra is for all */
+    ngx_http_complex_value_t         *rate;
+
     ngx_str_t                         policy;   /* of the RateLimit-Policy */
     ngx_str_t                         detail;   /* of a refusal */
     unsigned                          is_late:1;     /* after the token */
     unsigned                          empty_skips:1; /* else refuses */
+    unsigned                          has_burst:1;   /* it was told */
 
     /* set when the zone is initialized */
     ngx_shm_zone_t                   *shm_zone;
@@ -50,11 +59,15 @@ typedef struct {
 
 typedef struct {
     const ngx_http_gateway_limit_zone_t  *zone;
-    ngx_uint_t                            cost;
+    ngx_http_gateway_gcra_t               gcra;     /* of this request */
+    uint64_t                              cost;     /* 0: is free */
+    uint64_t                              delay;    /* units, or NO_DELAY */
+    unsigned                              is_dry:1; /* its word is not heard */
     size_t                                key_len;
     u_char                                key[NGX_HTTP_GATEWAY_LIMIT_KEY_MAX];
 
     ngx_http_gateway_gcra_result_t        result;
+    uint64_t                              wait;     /* us until its turn */
     ngx_uint_t                            evicted;
 } ngx_http_gateway_limit_item_t;
 
@@ -68,9 +81,10 @@ ngx_int_t ngx_http_gateway_limit_zone_key(
     ngx_http_gateway_limit_item_t *item, ngx_str_t *key);
 
 /*
- * Charges all n items, or none if one of them does not pass; the items are of
- * different zones, in the order of their names.  The results are filled in.
- * It locks, and neither allocates from the process nor logs.
+ * Charges all n items, or none if one of them does not pass; a dry one that
+ * does not is left out alone.  The items are of different zones, in the order
+ * of their names.  The results are filled in.  It locks, and neither allocates
+ * from the process nor logs.
  *
  *     NGX_OK        charged
  *     NGX_DECLINED  refused by those whose result is not allowed

@@ -15,6 +15,7 @@ static void test_burst(void);
 static void test_rate(void);
 static void test_cost(void);
 static void test_told(void);
+static void test_wait(void);
 static void test_reload(void);
 static void test_extremes(void);
 static void test_model(void);
@@ -27,6 +28,7 @@ main(void)
     test_rate();
     test_cost();
     test_told();
+    test_wait();
     test_reload();
     test_extremes();
     test_model();
@@ -164,6 +166,29 @@ test_told(void)
     gcra.quota = 7;
     is_int(ngx_http_gateway_gcra_window(&gcra), 1,
            "a window is a second at least");
+}
+
+
+static void
+test_wait(void)
+{
+    uint64_t                 tat, now;
+    ngx_http_gateway_gcra_t  gcra = { SECOND, 5 };
+
+    now = 77;
+    tat = ngx_http_gateway_gcra_charge(&gcra, 0, now, 1);
+    is_int(ngx_http_gateway_gcra_wait(&gcra, tat, now, 0), 0,
+           "the first does not wait");
+    tat = ngx_http_gateway_gcra_charge(&gcra, tat, now, 1);
+    is_int(ngx_http_gateway_gcra_wait(&gcra, tat, now, 0), SECOND,
+           "the second waits for one unit");
+    is_int(ngx_http_gateway_gcra_wait(&gcra, tat, now, 1), 0,
+           "or not, if one more may pass at once");
+    tat = ngx_http_gateway_gcra_charge(&gcra, tat, now, 3);
+    is_int(ngx_http_gateway_gcra_wait(&gcra, tat, now, 1), 3 * SECOND,
+           "three at once wait until the last has its turn");
+    is_int(ngx_http_gateway_gcra_wait(&gcra, tat, now + 2 * SECOND, 1),
+           SECOND, "less later");
 }
 
 
