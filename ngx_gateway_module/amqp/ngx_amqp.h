@@ -110,11 +110,14 @@ typedef struct {
     ngx_str_t                    type;
     ngx_str_t                    content_type;
     ngx_str_t                    message_id;
-    ngx_msec_t                   expiration;  /* ms, at least 1 */
+    ngx_msec_t                   expiration;  /* ms; 0: it never expires */
     time_t                       timestamp;
     ngx_array_t                 *headers;     /* of ngx_amqp_header_t */
     ngx_chain_t                 *body;        /* in memory or in a file */
     off_t                        body_size;
+
+    /* kept by the broker on its disk */
+    unsigned                     persistent:1;
 } ngx_amqp_message_t;
 
 
@@ -134,7 +137,10 @@ typedef enum {
     NGX_AMQP_LOST,
 
     /* the reply was larger than max_reply */
-    NGX_AMQP_BAD_REPLY
+    NGX_AMQP_BAD_REPLY,
+
+    /* of a command: the broker has it, and will keep it */
+    NGX_AMQP_CONFIRMED
 } ngx_amqp_end_e;
 
 
@@ -170,6 +176,12 @@ struct ngx_amqp_call_s {
 
     /* the broker user whose reply is believed: the service's name */
     ngx_str_t                    service_user;
+
+    /*
+     * Nobody replies to it, and what says it is a reply is dropped: it ends
+     * with the broker's confirm.
+     */
+    unsigned                     command:1;
 
     /* of the table; slot is meaningless unless active */
     ngx_uint_t                   slot;
@@ -220,6 +232,15 @@ ngx_uint_t ngx_amqp_inflight(ngx_amqp_connection_t *ac);
  */
 ngx_int_t ngx_amqp_call_start(ngx_amqp_connection_t *ac,
     ngx_amqp_call_t *call, const ngx_amqp_message_t *message);
+
+/*
+ * Starts n calls that leave together, or none of them: their places and the
+ * bytes of all are there before the first is written.  calls[i] sends
+ * messages[i].  Returns as ngx_amqp_call_start() does.
+ */
+ngx_int_t ngx_amqp_calls_start(ngx_amqp_connection_t *ac,
+    ngx_amqp_call_t **calls, const ngx_amqp_message_t *messages,
+    ngx_uint_t n);
 
 /*
  * Forgets a call: its handler will not run, and a reply to it is dropped and

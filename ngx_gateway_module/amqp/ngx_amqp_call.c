@@ -15,7 +15,16 @@
 #define NGX_AMQP_APP_ID  "gateway"
 
 
-static ngx_int_t ngx_amqp_tag_is_free(ngx_amqp_connection_t *ac);
+static size_t ngx_amqp_call_size(ngx_amqp_connection_t *ac,
+    const ngx_amqp_message_t *message);
+static ngx_int_t ngx_amqp_call_write(ngx_amqp_connection_t *ac,
+    ngx_amqp_call_t *call, const ngx_amqp_message_t *message);
+static void ngx_amqp_call_publish(ngx_amqp_method_t *publish,
+    const ngx_amqp_message_t *message);
+static void ngx_amqp_call_sender(ngx_amqp_connection_t *ac,
+    ngx_amqp_sender_t *sender);
+static ngx_int_t ngx_amqp_tags_are_free(ngx_amqp_connection_t *ac,
+    ngx_uint_t n);
 static ngx_amqp_slot_t *ngx_amqp_tag_slot(ngx_amqp_connection_t *ac,
     uint64_t tag);
 static ngx_int_t ngx_amqp_random48(ngx_amqp_connection_t *ac, uint64_t *n);
@@ -30,8 +39,8 @@ static ngx_int_t ngx_amqp_publish_part(ngx_amqp_connection_t *ac,
     ngx_chain_t **chain, off_t *pos, size_t size);
 static ngx_int_t ngx_amqp_publish_file(ngx_amqp_connection_t *ac,
     ngx_file_t *file, off_t pos, size_t size);
-static ngx_int_t ngx_amqp_calls_nacked(ngx_amqp_connection_t *ac,
-    uint64_t first, uint64_t last);
+static ngx_int_t ngx_amqp_calls_confirmed(ngx_amqp_connection_t *ac,
+    uint64_t first, uint64_t last, ngx_amqp_end_e end);
 
 
 ngx_int_t
@@ -89,64 +98,119 @@ ngx_int_t
 ngx_amqp_call_start(ngx_amqp_connection_t *ac, ngx_amqp_call_t *call,
     const ngx_amqp_message_t *message)
 {
-    u_char              id[WIRE_CORRELATION_LEN];
-    size_t              size;
-    uint32_t            n;
-    uint64_t            random;
-    ngx_amqp_mark_t     mark;
-    ngx_amqp_slot_t    *slot;
-    ngx_amqp_method_t   publish;
-    ngx_amqp_sender_t   sender;
+    return ngx_amqp_calls_start(ac, &call, message, 1);
+}
+
+
+ngx_int_t
+ngx_amqp_calls_start(ngx_amqp_connection_t *ac, ngx_amqp_call_t **calls,
+    const ngx_amqp_message_t *messages, ngx_uint_t n)
+{
+    size_t           size;
+    uint64_t         tag;
+    ngx_uint_t       i;
+    ngx_amqp_mark_t  mark;
 
     if (!ngx_amqp_is_ready(ac)) {
         return NGX_DECLINED;
     }
 
-    n = ac->free_slot;
-
-    if (n == NGX_AMQP_NO_SLOT || !ngx_amqp_tag_is_free(ac)) {
+    if (n > ac->nslots - ac->inflight || !ngx_amqp_tags_are_free(ac, n)) {
         return NGX_BUSY;
     }
 
-    ngx_memzero(&publish, sizeof(ngx_amqp_method_t));
+    /* what is larger than max_output is let in when it has no company */
 
-    publish.id = NGX_AMQP_BASIC_PUBLISH;
-    publish.exchange = message->exchange;
-    publish.routing_key = message->routing_key;
-
-    sender.correlation_id.data = id;
-    sender.correlation_id.len = WIRE_CORRELATION_LEN;
-    sender.reply_to = ac->reply_queue;
-    sender.user_id = ngx_amqp_target(ac)->url->user;
-    ngx_str_set(&sender.app_id, NGX_AMQP_APP_ID);
-
-    /* a message larger than max_output is let in when it has no company */
-
-    size = (size_t) message->body_size + ngx_amqp_method_size(&publish)
-           + ngx_amqp_header_size(message, &sender);
+    for (i = 0, size = 0; i < n; i++) {
+        size += ngx_amqp_call_size(ac, &messages[i]);
+    }
 
     if (ac->out_size != 0 && ac->out_size + size > ac->broker->max_output) {
         return NGX_BUSY;
     }
 
+    tag = ac->tag_next;
+    ngx_amqp_output_mark(ac, &mark);
+
+    for (i = 0; i < n; i++) {
+
+        if (ngx_amqp_call_write(ac, calls[i], &messages[i]) == NGX_OK) {
+            continue;
+        }
+
+        ngx_log_error(NGX_LOG_ERR, &ac->log, 0,
+                      "call to \"%V\" cannot be sent: its properties do not "
+                      "fit, or its body cannot be read",
+                      &messages[i].routing_key);
+
+        /* nothing of it has left yet: frames leave at the end of the turn */
+
+        while (i) {
+            ngx_amqp_call_cancel(ac, calls[--i]);
+        }
+
+        ac->tag_next = tag;
+        ngx_amqp_output_rollback(ac, &mark);
+
+        return NGX_ERROR;
+    }
+
+    ngx_amqp_count(ac, published, n);
+
+    return NGX_OK;
+}
+
+
+/* bytes that suffice for its frames, without those between parts of a body */
+
+static size_t
+ngx_amqp_call_size(ngx_amqp_connection_t *ac,
+    const ngx_amqp_message_t *message)
+{
+    ngx_amqp_method_t  publish;
+    ngx_amqp_sender_t  sender;
+
+    ngx_amqp_call_publish(&publish, message);
+    ngx_amqp_call_sender(ac, &sender);
+
+    return (size_t) message->body_size + ngx_amqp_method_size(&publish)
+           + ngx_amqp_header_size(message, &sender);
+}
+
+
+/* gives it a slot and its frames to output; the caller takes both back */
+
+static ngx_int_t
+ngx_amqp_call_write(ngx_amqp_connection_t *ac, ngx_amqp_call_t *call,
+    const ngx_amqp_message_t *message)
+{
+    u_char              id[WIRE_CORRELATION_LEN];
+    uint32_t            n;
+    uint64_t            random;
+    ngx_amqp_slot_t    *slot;
+    ngx_amqp_method_t   publish;
+    ngx_amqp_sender_t   sender;
+
     if (ngx_amqp_random48(ac, &random) != NGX_OK) {
         return NGX_ERROR;
     }
 
+    n = ac->free_slot;
     slot = &ac->slots[n];
     slot->id = (uint64_t) n << 48 | random;
 
     (void) ngx_sprintf(id, "%016xL", (int64_t) slot->id);
 
-    ngx_amqp_output_mark(ac, &mark);
+    ngx_amqp_call_publish(&publish, message);
+    ngx_amqp_call_sender(ac, &sender);
+
+    sender.correlation_id.data = id;
+
+    if (call->command) {
+        ngx_str_null(&sender.reply_to);
+    }
 
     if (ngx_amqp_publish(ac, &sender, message, &publish) != NGX_OK) {
-        ngx_log_error(NGX_LOG_ERR, &ac->log, 0,
-                      "call to \"%V\" cannot be sent: its properties do not "
-                      "fit, or its body cannot be read",
-                      &message->routing_key);
-
-        ngx_amqp_output_rollback(ac, &mark);
         return NGX_ERROR;
     }
 
@@ -157,11 +221,10 @@ ngx_amqp_call_start(ngx_amqp_connection_t *ac, ngx_amqp_call_t *call,
     ac->tags[ac->tag_next & ac->tags_mask] = n;
     ac->tag_next++;
     ac->inflight++;
+    ac->commands += call->command;
 
     call->slot = n;
     call->active = 1;
-
-    ngx_amqp_count(ac, published, 1);
 
     ngx_log_debug3(NGX_LOG_DEBUG_EVENT, &ac->log, 0,
                    "amqp call %016xL tag:%uL to \"%V\"",
@@ -171,10 +234,33 @@ ngx_amqp_call_start(ngx_amqp_connection_t *ac, ngx_amqp_call_t *call,
 }
 
 
+static void
+ngx_amqp_call_publish(ngx_amqp_method_t *publish,
+    const ngx_amqp_message_t *message)
+{
+    ngx_memzero(publish, sizeof(ngx_amqp_method_t));
+
+    publish->id = NGX_AMQP_BASIC_PUBLISH;
+    publish->exchange = message->exchange;
+    publish->routing_key = message->routing_key;
+}
+
+
+static void
+ngx_amqp_call_sender(ngx_amqp_connection_t *ac, ngx_amqp_sender_t *sender)
+{
+    sender->correlation_id.data = NULL;
+    sender->correlation_id.len = WIRE_CORRELATION_LEN;
+    sender->reply_to = ac->reply_queue;
+    sender->user_id = ngx_amqp_target(ac)->url->user;
+    ngx_str_set(&sender->app_id, NGX_AMQP_APP_ID);
+}
+
+
 /* makes room in tags by forgetting calls that have ended */
 
 static ngx_int_t
-ngx_amqp_tag_is_free(ngx_amqp_connection_t *ac)
+ngx_amqp_tags_are_free(ngx_amqp_connection_t *ac, ngx_uint_t n)
 {
     while (ac->tag_first < ac->tag_next
            && ngx_amqp_tag_slot(ac, ac->tag_first) == NULL)
@@ -182,7 +268,7 @@ ngx_amqp_tag_is_free(ngx_amqp_connection_t *ac)
         ac->tag_first++;
     }
 
-    return ac->tag_next - ac->tag_first <= ac->tags_mask;
+    return ac->tag_next - ac->tag_first + n <= ac->tags_mask + 1;
 }
 
 
@@ -268,6 +354,8 @@ ngx_amqp_call_end(ngx_amqp_connection_t *ac, ngx_amqp_call_t *call,
 static void
 ngx_amqp_slot_free(ngx_amqp_connection_t *ac, ngx_amqp_slot_t *slot)
 {
+    ac->commands -= slot->call->command;
+
     slot->call = NULL;
     slot->tag = 0;
     slot->next = ac->free_slot;
@@ -337,7 +425,7 @@ ngx_amqp_calls_lost(ngx_amqp_connection_t *ac)
 ngx_int_t
 ngx_amqp_calls_confirm(ngx_amqp_connection_t *ac, ngx_amqp_method_t *method)
 {
-    uint64_t  first, last, tag;
+    uint64_t  first, last;
 
     last = method->delivery_tag;
     first = last;
@@ -364,25 +452,23 @@ ngx_amqp_calls_confirm(ngx_amqp_connection_t *ac, ngx_amqp_method_t *method)
     first = ngx_max(first, ac->tag_first);
 
     if (method->id == NGX_AMQP_BASIC_NACK) {
-        return ngx_amqp_calls_nacked(ac, first, last);
+        return ngx_amqp_calls_confirmed(ac, first, last, NGX_AMQP_NACKED);
     }
 
-    if (method->multiple && last >= first) {
+    /* the usual case: it is of no interest to calls, which wait for replies */
+
+    if (ac->commands == 0 && method->multiple && last >= first) {
         ac->tag_first = last + 1;
         return NGX_OK;
     }
 
-    for (tag = first; tag <= last; tag++) {
-        ac->tags[tag & ac->tags_mask] = NGX_AMQP_NO_SLOT;
-    }
-
-    return NGX_OK;
+    return ngx_amqp_calls_confirmed(ac, first, last, NGX_AMQP_CONFIRMED);
 }
 
 
 static ngx_int_t
-ngx_amqp_calls_nacked(ngx_amqp_connection_t *ac, uint64_t first,
-    uint64_t last)
+ngx_amqp_calls_confirmed(ngx_amqp_connection_t *ac, uint64_t first,
+    uint64_t last, ngx_amqp_end_e end)
 {
     uint64_t          tag;
     ngx_uint_t        epoch;
@@ -406,9 +492,14 @@ ngx_amqp_calls_nacked(ngx_amqp_connection_t *ac, uint64_t first,
             continue;
         }
 
-        ngx_amqp_count(ac, nacked, 1);
+        if (end == NGX_AMQP_NACKED) {
+            ngx_amqp_count(ac, nacked, 1);
 
-        ngx_amqp_call_end(ac, slot->call, NGX_AMQP_NACKED, NULL);
+        } else if (!slot->call->command) {
+            continue;
+        }
+
+        ngx_amqp_call_end(ac, slot->call, end, NULL);
 
         if (ac->epoch != epoch) {
             return NGX_DONE;

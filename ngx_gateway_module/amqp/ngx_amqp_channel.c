@@ -372,7 +372,9 @@ ngx_amqp_content_judge(ngx_amqp_connection_t *ac)
 
     call = ngx_amqp_call_find(ac, &content->props.correlation_id);
 
-    if (call == NULL) {
+    /* whoever got a command knows its id: no reply ends it */
+
+    if (call == NULL || call->command) {
         ngx_amqp_count(ac, late, 1);
         content->skip = 1;
         return NGX_OK;

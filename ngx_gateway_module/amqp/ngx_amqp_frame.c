@@ -799,8 +799,7 @@ ngx_amqp_header_encode(ngx_amqp_codec_t *codec, ngx_buf_t *b,
     ngx_memzero(&bp, sizeof(amqp_basic_properties_t));
 
     bp._flags = AMQP_BASIC_HEADERS_FLAG | AMQP_BASIC_DELIVERY_MODE_FLAG
-                | AMQP_BASIC_CORRELATION_ID_FLAG | AMQP_BASIC_REPLY_TO_FLAG
-                | AMQP_BASIC_EXPIRATION_FLAG | AMQP_BASIC_TIMESTAMP_FLAG
+                | AMQP_BASIC_CORRELATION_ID_FLAG | AMQP_BASIC_TIMESTAMP_FLAG
                 | AMQP_BASIC_USER_ID_FLAG | AMQP_BASIC_APP_ID_FLAG;
 
     if (message->content_type.len) {
@@ -824,14 +823,22 @@ ngx_amqp_header_encode(ngx_amqp_codec_t *codec, ngx_buf_t *b,
         return NGX_ERROR;
     }
 
-    p = ngx_sprintf(expiration, "%M",
-                    message->expiration ? message->expiration : 1);
+    if (message->expiration) {
+        p = ngx_sprintf(expiration, "%M", message->expiration);
 
-    bp.delivery_mode = WIRE_DELIVERY_TRANSIENT;
+        bp._flags |= AMQP_BASIC_EXPIRATION_FLAG;
+        bp.expiration.bytes = expiration;
+        bp.expiration.len = p - expiration;
+    }
+
+    if (sender->reply_to.len) {
+        bp._flags |= AMQP_BASIC_REPLY_TO_FLAG;
+        bp.reply_to = ngx_amqp_bytes(&sender->reply_to);
+    }
+
+    bp.delivery_mode = message->persistent ? WIRE_DELIVERY_PERSISTENT
+                                           : WIRE_DELIVERY_TRANSIENT;
     bp.correlation_id = ngx_amqp_bytes(&sender->correlation_id);
-    bp.reply_to = ngx_amqp_bytes(&sender->reply_to);
-    bp.expiration.bytes = expiration;
-    bp.expiration.len = p - expiration;
     bp.timestamp = (uint64_t) message->timestamp;
     bp.user_id = ngx_amqp_bytes(&sender->user_id);
     bp.app_id = ngx_amqp_bytes(&sender->app_id);

@@ -131,7 +131,7 @@ typedef struct {
 
 typedef struct {
     ngx_str_t                    correlation_id;
-    ngx_str_t                    reply_to;
+    ngx_str_t                    reply_to;    /* empty: nobody replies */
     ngx_str_t                    user_id;
     ngx_str_t                    app_id;
 } ngx_amqp_sender_t;

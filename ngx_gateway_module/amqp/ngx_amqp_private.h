@@ -222,6 +222,7 @@ struct ngx_amqp_connection_s {
     ngx_uint_t                   nslots;
     uint32_t                     free_slot;
     ngx_uint_t                   inflight;
+    ngx_uint_t                   commands;    /* of those in flight */
 
     /*
      * The slots of the publishes tag_first to tag_next - 1, by tag.  An entry
