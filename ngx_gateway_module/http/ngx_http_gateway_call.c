@@ -25,6 +25,9 @@ static void ngx_http_gateway_call_end(ngx_amqp_call_t *call,
     ngx_amqp_end_e end, ngx_amqp_reply_t *from);
 static ngx_int_t ngx_http_gateway_call_replied(ngx_http_gateway_call_t *ctx,
     ngx_amqp_reply_t *from);
+static ngx_int_t ngx_http_gateway_call_confirmed(ngx_http_gateway_call_t *ctx);
+static ngx_int_t ngx_http_gateway_call_answer(ngx_http_gateway_call_t *ctx,
+    ngx_http_gateway_reply_t *reply);
 static ngx_int_t ngx_http_gateway_call_failed(ngx_http_gateway_call_t *ctx,
     enum wire_error error);
 static uint64_t ngx_http_gateway_call_note(ngx_http_gateway_call_t *ctx,
@@ -63,6 +66,11 @@ ngx_http_gateway_call(ngx_http_request_t *r,
     ctx->trail->route = route->name;
     ctx->trail->service = route->service;
     ctx->trail->method = route->method;
+
+    rc = ngx_http_gateway_idempotency_key(ctx);
+    if (rc != NGX_OK) {
+        return rc;
+    }
 
     r->connection->log->action = "reading the body of a call";
 
@@ -185,14 +193,19 @@ ngx_http_gateway_call_send(ngx_http_gateway_call_t *ctx)
         return rc;
     }
 
+    if (ngx_http_gateway_send_location(ctx) != NGX_OK) {
+        return ngx_http_gateway_call_failed(ctx, WIRE_ERROR_INTERNAL);
+    }
+
     ctx->call.service_user = ctx->route->service;
+    ctx->call.command = (ctx->route->kind == NGX_HTTP_GATEWAY_SEND);
 
     switch (ngx_amqp_call_start(ac, &ctx->call, &message)) {
 
     case NGX_OK:
         ctx->trail->attempts++;
         ctx->conf->link->was_ready = 1;
-        ngx_add_timer(&ctx->timer, message.expiration);
+        ngx_add_timer(&ctx->timer, ngx_http_gateway_call_left(ctx));
         return NGX_OK;
 
     case NGX_DECLINED:
@@ -290,6 +303,10 @@ ngx_http_gateway_call_end(ngx_amqp_call_t *call, ngx_amqp_end_e end,
         rc = ngx_http_gateway_call_replied(ctx, from);
         break;
 
+    case NGX_AMQP_CONFIRMED:
+        rc = ngx_http_gateway_call_confirmed(ctx);
+        break;
+
     case NGX_AMQP_RETURNED:
         rc = ngx_http_gateway_call_failed(ctx, WIRE_ERROR_NO_ROUTE);
         break;
@@ -325,10 +342,6 @@ ngx_http_gateway_call_replied(ngx_http_gateway_call_t *ctx,
     ngx_http_request_t        *r;
     ngx_http_gateway_reply_t  *reply;
 
-    static const char  *classes[NGX_HTTP_GATEWAY_CLASSES] = {
-        "2xx", "3xx", "4xx", "5xx"
-    };
-
     r = ctx->request;
     r->connection->log->action = "reading the reply to a call";
 
@@ -351,6 +364,35 @@ ngx_http_gateway_call_replied(ngx_http_gateway_call_t *ctx,
         return ngx_http_gateway_call_failed(ctx, WIRE_ERROR_INTERNAL);
     }
 
+    return ngx_http_gateway_call_answer(ctx, reply);
+}
+
+
+static ngx_int_t
+ngx_http_gateway_call_confirmed(ngx_http_gateway_call_t *ctx)
+{
+    ngx_http_gateway_reply_t  *reply;
+
+    reply = ngx_palloc(ctx->request->pool, sizeof(ngx_http_gateway_reply_t));
+
+    if (reply == NULL
+        || ngx_http_gateway_send_accepted(ctx, reply) != NGX_OK)
+    {
+        return ngx_http_gateway_call_failed(ctx, WIRE_ERROR_INTERNAL);
+    }
+
+    return ngx_http_gateway_call_answer(ctx, reply);
+}
+
+
+static ngx_int_t
+ngx_http_gateway_call_answer(ngx_http_gateway_call_t *ctx,
+    ngx_http_gateway_reply_t *reply)
+{
+    static const char  *classes[NGX_HTTP_GATEWAY_CLASSES] = {
+        "2xx", "3xx", "4xx", "5xx"
+    };
+
     ngx_http_gateway_call_settle(ctx);
 
     (void) ngx_atomic_fetch_add(&ctx->stats->replied, 1);
@@ -360,9 +402,9 @@ ngx_http_gateway_call_replied(ngx_http_gateway_call_t *ctx,
                                     ngx_http_gateway_call_note(ctx,
                                         classes[reply->status / 100 - 2]));
 
-    r->connection->log->action = "sending the reply to the client";
+    ctx->request->connection->log->action = "sending the reply to the client";
 
-    return ngx_http_gateway_reply_send(r, reply);
+    return ngx_http_gateway_reply_send(ctx->request, reply);
 }
 
 
@@ -473,6 +515,17 @@ ngx_http_gateway_call_cleanup(void *data)
     (void) ngx_atomic_fetch_add(&ctx->route->stats->client_gone, 1);
 
     (void) ngx_http_gateway_call_note(ctx, "client_gone");
+}
+
+
+ngx_msec_t
+ngx_http_gateway_call_left(ngx_http_gateway_call_t *ctx)
+{
+    ngx_msec_int_t  left;
+
+    left = (ngx_msec_int_t) (ctx->deadline - ngx_current_msec);
+
+    return left > 0 ? (ngx_msec_t) left : 1;
 }
 
 

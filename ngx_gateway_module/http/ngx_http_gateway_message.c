@@ -1,7 +1,7 @@
 /*
  * Copyright (C) the Warren authors
  *
- * From a request to the message of its call.
+ * From a request to the message of its call or command.
  */
 
 #include "ngx_http_gateway_private.h"
@@ -19,6 +19,8 @@
 
 static ngx_int_t ngx_http_gateway_message_body(ngx_http_gateway_call_t *ctx,
     ngx_amqp_message_t *message);
+static ngx_int_t ngx_http_gateway_message_deadline(
+    ngx_http_gateway_call_t *ctx, ngx_amqp_message_t *message);
 static ngx_int_t ngx_http_gateway_message_headers(
     ngx_http_gateway_call_t *ctx, ngx_amqp_message_t *message);
 static ngx_int_t ngx_http_gateway_message_args(ngx_http_gateway_call_t *ctx,
@@ -27,12 +29,6 @@ static ngx_int_t ngx_http_gateway_message_decode(ngx_http_request_t *r,
     ngx_str_t *value);
 static ngx_int_t ngx_http_gateway_message_bad_arg(ngx_http_request_t *r,
     const ngx_http_gateway_arg_t *arg);
-static ngx_int_t ngx_http_gateway_message_id(ngx_http_gateway_call_t *ctx,
-    ngx_amqp_message_t *message);
-static ngx_int_t ngx_http_gateway_message_key(ngx_http_request_t *r,
-    ngx_str_t *key);
-static ngx_int_t ngx_http_gateway_message_put(ngx_array_t *headers,
-    char *name, ngx_str_t *value);
 
 
 ngx_int_t
@@ -42,13 +38,21 @@ ngx_http_gateway_message(ngx_http_gateway_call_t *ctx,
     ngx_int_t            rc;
     ngx_http_request_t  *r;
 
-    static ngx_str_t  exchange = ngx_string(WIRE_EXCHANGE_RPC);
+    static ngx_str_t  rpc = ngx_string(WIRE_EXCHANGE_RPC);
+    static ngx_str_t  commands = ngx_string(WIRE_EXCHANGE_COMMANDS);
 
     r = ctx->request;
 
     ngx_memzero(message, sizeof(ngx_amqp_message_t));
 
-    message->exchange = exchange;
+    if (ctx->route->kind == NGX_HTTP_GATEWAY_SEND) {
+        message->exchange = commands;
+        message->persistent = 1;
+
+    } else {
+        message->exchange = rpc;
+    }
+
     message->routing_key = ctx->route->service;
     message->type = ctx->route->method;
     message->timestamp = ngx_time();
@@ -67,6 +71,11 @@ ngx_http_gateway_message(ngx_http_gateway_call_t *ctx,
         return rc;
     }
 
+    rc = ngx_http_gateway_message_deadline(ctx, message);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
     rc = ngx_http_gateway_message_headers(ctx, message);
     if (rc != NGX_OK) {
         return rc;
@@ -77,7 +86,11 @@ ngx_http_gateway_message(ngx_http_gateway_call_t *ctx,
         return rc;
     }
 
-    return ngx_http_gateway_message_id(ctx, message);
+    if (ngx_http_gateway_message_id(ctx, message) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -125,24 +138,22 @@ ngx_http_gateway_message_body(ngx_http_gateway_call_t *ctx,
 }
 
 
+/* commands have none: they are worth something as long as it takes */
+
 static ngx_int_t
-ngx_http_gateway_message_headers(ngx_http_gateway_call_t *ctx,
+ngx_http_gateway_message_deadline(ngx_http_gateway_call_t *ctx,
     ngx_amqp_message_t *message)
 {
-    ngx_str_t            value, name;
-    ngx_int_t            left;
-    ngx_time_t          *tp;
-    ngx_array_t         *headers;
-    ngx_amqp_header_t   *h;
-    ngx_http_request_t  *r;
+    ngx_time_t         *tp;
+    ngx_amqp_header_t  *h;
 
-    r = ctx->request;
-    headers = message->headers;
+    if (ctx->route->kind == NGX_HTTP_GATEWAY_SEND) {
+        return NGX_OK;
+    }
 
-    left = (ngx_msec_int_t) (ctx->deadline - ngx_current_msec);
-    message->expiration = left > 0 ? left : 1;
+    message->expiration = ngx_http_gateway_call_left(ctx);
 
-    h = ngx_array_push(headers);
+    h = ngx_array_push(message->headers);
     if (h == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -153,6 +164,21 @@ ngx_http_gateway_message_headers(ngx_http_gateway_call_t *ctx,
     ngx_str_set(&h->name, WIRE_HEADER_DEADLINE);
     h->type = ngx_amqp_header_int;
     h->number = (int64_t) tp->sec * 1000 + tp->msec + message->expiration;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_gateway_message_headers(ngx_http_gateway_call_t *ctx,
+    ngx_amqp_message_t *message)
+{
+    ngx_str_t            value, name;
+    ngx_array_t         *headers;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+    headers = message->headers;
 
     if (ngx_http_gateway_request_id(r, &value) != NGX_OK
         || ngx_http_gateway_message_put(headers, WIRE_HEADER_REQUEST_ID, &value)
@@ -340,102 +366,7 @@ ngx_http_gateway_message_bad_arg(ngx_http_request_t *r,
 }
 
 
-static ngx_int_t
-ngx_http_gateway_message_id(ngx_http_gateway_call_t *ctx,
-    ngx_amqp_message_t *message)
-{
-    u_char              *uuid;
-    ngx_int_t            rc;
-    ngx_str_t            name, parts[3];
-    ngx_http_request_t  *r;
-
-    static ngx_str_t  one = ngx_string("1");
-    static ngx_str_t  detail = ngx_string("the Idempotency-Key must be given "
-                                          "once and have 1 to 255 visible "
-                                          "characters");
-
-    r = ctx->request;
-
-    uuid = ngx_pnalloc(r->pool, NGX_HTTP_GATEWAY_UUID_LEN);
-    if (uuid == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    message->message_id.data = uuid;
-    message->message_id.len = NGX_HTTP_GATEWAY_UUID_LEN;
-
-    rc = ngx_http_gateway_message_key(r, &parts[2]);
-
-    if (rc == NGX_ABORT) {
-        return ngx_http_gateway_refuse(r, WIRE_ERROR_INVALID, &detail);
-    }
-
-    if (rc == NGX_DECLINED) {
-        return ngx_http_gateway_uuid7(r, uuid) == NGX_OK
-               ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    ngx_str_set(&name, "sub");
-
-    if (ngx_http_gateway_jwt_claim(r, &name, &parts[0]) != NGX_OK) {
-        ngx_str_set(&parts[0], "");
-    }
-
-    parts[1] = ctx->route->method;
-
-    if (ngx_http_gateway_uuid_of(parts, 3, uuid) != NGX_OK
-        || ngx_http_gateway_message_put(message->headers, WIRE_HEADER_KEYED,
-                                        &one)
-           != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return NGX_OK;
-}
-
-
-/*
- * NGX_OK; NGX_DECLINED: none, or a method that needs none; NGX_ABORT: one that
- * cannot be used.  The draft of the header field has it in quotes.
- */
-
-static ngx_int_t
-ngx_http_gateway_message_key(ngx_http_request_t *r, ngx_str_t *key)
-{
-    size_t     i;
-    ngx_int_t  rc;
-
-    if (r != r->main || (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
-        return NGX_DECLINED;
-    }
-
-    rc = ngx_http_gateway_header_in(r, "idempotency-key", key);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    if (key->len >= 2 && key->data[0] == '"' && key->data[key->len - 1] == '"')
-    {
-        key->data++;
-        key->len -= 2;
-    }
-
-    if (key->len == 0 || key->len > NGX_HTTP_GATEWAY_SHORT_MAX) {
-        return NGX_ABORT;
-    }
-
-    for (i = 0; i < key->len; i++) {
-        if (key->data[i] < 0x20 || key->data[i] > 0x7e) {
-            return NGX_ABORT;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
+ngx_int_t
 ngx_http_gateway_message_put(ngx_array_t *headers, char *name,
     ngx_str_t *value)
 {

@@ -77,9 +77,19 @@ typedef struct {
 } ngx_http_gateway_link_t;
 
 
+typedef enum {
+    /* waits for its reply, until the deadline */
+    NGX_HTTP_GATEWAY_CALL = 0,
+
+    /* a command: it has its answer when the broker has it */
+    NGX_HTTP_GATEWAY_SEND
+} ngx_http_gateway_kind_e;
+
+
 /* routes to one method of a service */
 
 typedef struct {
+    ngx_http_gateway_kind_e      kind;
     ngx_uint_t                   methods;     /* NGX_HTTP_GET, ... */
     ngx_str_t                    service;
     ngx_str_t                    method;
@@ -141,6 +151,13 @@ typedef struct {
     ngx_event_t                  timer;
     ngx_msec_t                   deadline;    /* of ngx_current_msec */
     uint64_t                     started_usec;
+
+    /* the client's Idempotency-Key; empty: none counts */
+    ngx_str_t                    key;
+
+    /* once its message was made */
+    ngx_str_t                    message_id;
+    ngx_str_t                    location;    /* of a command; may be empty */
 
     /* counted in flight: neither ended nor torn down */
     unsigned                     is_running:1;
@@ -261,6 +278,10 @@ ngx_int_t ngx_http_gateway_random_hex(ngx_http_request_t *r, u_char *hex_r,
 ngx_int_t ngx_http_gateway_message(ngx_http_gateway_call_t *ctx,
     ngx_amqp_message_t *message);
 
+/* Adds a header of text; both are kept, not copied.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_http_gateway_message_put(ngx_array_t *headers, char *name,
+    ngx_str_t *value);
+
 
 /* ngx_http_gateway_reply.c */
 
@@ -277,6 +298,38 @@ ngx_int_t ngx_http_gateway_reply_send(ngx_http_request_t *r,
     ngx_http_gateway_reply_t *reply);
 
 
+/* ngx_http_gateway_idempotency_module.c */
+
+/*
+ * Reads the client's Idempotency-Key, to be called before the body is read.
+ *
+ *     NGX_OK        ctx->key is set, or stays empty if none counts
+ *     400           it is missing, malformed, or of somebody unknown
+ *     500           memory
+ */
+ngx_int_t ngx_http_gateway_idempotency_key(ngx_http_gateway_call_t *ctx);
+
+/*
+ * The id of a message: made of the key if there is one, else a new one.
+ * Adds the header that says so.  NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_http_gateway_message_id(ngx_http_gateway_call_t *ctx,
+    ngx_amqp_message_t *message);
+
+
+/* ngx_http_gateway_send_module.c */
+
+/*
+ * To be called when the message of a command was made: finds out where the
+ * client will be told to look for what becomes of it.  NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_http_gateway_send_location(ngx_http_gateway_call_t *ctx);
+
+/* The answer to a command that the broker has.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_http_gateway_send_accepted(ngx_http_gateway_call_t *ctx,
+    ngx_http_gateway_reply_t *reply_r);
+
+
 /* ngx_http_gateway_call.c */
 
 /*
@@ -286,6 +339,10 @@ ngx_int_t ngx_http_gateway_reply_send(ngx_http_request_t *r,
 ngx_int_t ngx_http_gateway_call(ngx_http_request_t *r,
     const ngx_http_gateway_loc_conf_t *conf,
     const ngx_http_gateway_route_t *route);
+
+
+/* Milliseconds until its deadline, at least one. */
+ngx_msec_t ngx_http_gateway_call_left(ngx_http_gateway_call_t *ctx);
 
 
 /* ngx_http_gateway_trace.c */

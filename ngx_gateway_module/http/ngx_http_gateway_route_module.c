@@ -27,6 +27,8 @@ static char *ngx_http_gateway_route_check(ngx_conf_t *cf,
     ngx_http_gateway_loc_conf_t *conf);
 static char *ngx_http_gateway_route(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_gateway_route_kind(ngx_conf_t *cf, ngx_str_t *kind,
+    ngx_uint_t methods, ngx_http_gateway_kind_e *kind_r);
 static char *ngx_http_gateway_route_methods(ngx_conf_t *cf, ngx_str_t *list,
     ngx_uint_t *methods_r);
 static char *ngx_http_gateway_route_name(ngx_conf_t *cf,
@@ -367,7 +369,7 @@ ngx_http_gateway_route_check(ngx_conf_t *cf, ngx_http_gateway_loc_conf_t *conf)
 }
 
 
-/* gateway_route [METHOD,...] call SERVICE METHOD */
+/* gateway_route [METHOD,...] call|send SERVICE METHOD */
 
 static char *
 ngx_http_gateway_route(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -377,6 +379,7 @@ ngx_http_gateway_route(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     char                           *rv;
     ngx_str_t                      *value, *kind;
     ngx_uint_t                      i, methods;
+    ngx_http_gateway_kind_e         what;
     ngx_http_core_loc_conf_t       *clcf;
     ngx_http_gateway_route_t       *route, **known;
     ngx_http_gateway_main_conf_t   *gmcf;
@@ -392,18 +395,9 @@ ngx_http_gateway_route(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
     }
 
-    if (kind->len == 4 && ngx_strncmp(kind->data, "send", 4) == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"gateway_route ... send\" is not supported yet, "
-                           "use \"call\"");
-        return NGX_CONF_ERROR;
-    }
-
-    if (kind->len != 4 || ngx_strncmp(kind->data, "call", 4) != 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "unknown kind of route \"%V\", write \"gateway_route"
-                           " [METHOD,...] call SERVICE METHOD\"", kind);
-        return NGX_CONF_ERROR;
+    rv = ngx_http_gateway_route_kind(cf, kind, methods, &what);
+    if (rv != NGX_CONF_OK) {
+        return rv;
     }
 
     for (i = 1; i < 3; i++) {
@@ -445,6 +439,7 @@ ngx_http_gateway_route(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_memzero(route, sizeof(ngx_http_gateway_route_t));
 
+    route->kind = what;
     route->methods = methods;
     route->service = kind[1];
     route->method = kind[2];
@@ -467,6 +462,37 @@ ngx_http_gateway_route(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     clcf->handler = ngx_http_gateway_route_handler;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_gateway_route_kind(ngx_conf_t *cf, ngx_str_t *kind,
+    ngx_uint_t methods, ngx_http_gateway_kind_e *kind_r)
+{
+    *kind_r = NGX_HTTP_GATEWAY_CALL;
+
+    if (kind->len == 4 && ngx_strncmp(kind->data, "call", 4) == 0) {
+        return NGX_CONF_OK;
+    }
+
+    if (kind->len != 4 || ngx_strncmp(kind->data, "send", 4) != 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "unknown kind of route \"%V\", write \"gateway_route"
+                           " [METHOD,...] call|send SERVICE METHOD\"", kind);
+        return NGX_CONF_ERROR;
+    }
+
+    if (methods & (NGX_HTTP_GET|NGX_HTTP_HEAD)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "GET and HEAD must not send a command, whoever "
+                           "follows a link would; name the methods, for "
+                           "example \"gateway_route POST send ...\"");
+        return NGX_CONF_ERROR;
+    }
+
+    *kind_r = NGX_HTTP_GATEWAY_SEND;
 
     return NGX_CONF_OK;
 }

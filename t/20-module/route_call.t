@@ -109,6 +109,7 @@ http {
             gateway_route DELETE call echo tell;
             gateway_arg limit $arg_limit;
             gateway_arg mixed "<$request_method>";
+            gateway_idempotency on anonymous;
         }
         location ~ "^/orders/(?<id>[^/]+)$" {
             gateway_route call echo tell;

@@ -73,6 +73,7 @@ http {
         }
         location = /off {
             gateway_jwt off;
+            gateway_idempotency on anonymous;
             gateway_route GET,POST call echo tell;
             gateway_arg me $gateway_jwt_sub;
         }
