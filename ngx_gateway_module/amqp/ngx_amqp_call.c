@@ -6,9 +6,10 @@
  */
 
 
+#include "ngx_amqp_private.h"
+
 #include <sys/random.h>
 
-#include "ngx_amqp_private.h"
 #include "wire.h"
 
 

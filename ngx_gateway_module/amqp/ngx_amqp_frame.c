@@ -9,10 +9,11 @@
  */
 
 
+#include "ngx_amqp_frame.h"
+
 #include <amqp.h>
 #include <amqp_framing.h>
 
-#include "ngx_amqp_frame.h"
 #include "wire.h"
 
 

@@ -12,7 +12,8 @@ use Test::More;
 
 use lib 't/lib';
 use Warren::Lint qw(
-    clean matching tree includes layers foreign_headers domain_words symbols
+    clean matching tree includes nginx_first layers foreign_headers domain_words
+    symbols
 );
 use Warren::Test qw(build_dir run_command slurp source_dir);
 
@@ -111,6 +112,18 @@ is_deeply([symbols("a.so:                 U poll\@GLIBC_2.2.5\n",
 # the sources
 
 my %text = matching($sources);
+
+is_deeply([nginx_first('ngx_gateway_module/a.c',
+                       "#include <time.h>\n#include \"ngx_a.h\"\n")],
+          ['ngx_gateway_module/a.c: includes <time.h> before nginx'],
+          'a header of the system before nginx is found');
+
+# two know nothing of nginx
+my $in_nginx = qr{\Angx_gateway_module/
+                  (?!http/ngx_http_gateway_(?:jwt_token|limit_gcra)\.)
+                  .*\.[ch]\z}x;
+is(join("\n", clean(\&nginx_first, $in_nginx)),
+   '', 'nginx decides what the headers of the system show');
 
 is(join("\n", map { includes($_, $text{$_}, \@header_laws) } sort keys %text),
    '', 'includes keep the laws');

@@ -17,7 +17,7 @@ use Warren::Test qw(slurp source_dir);
 our @EXPORT_OK = qw(
     tree matching clean without_comments paragraphs
     layout functions braces head_comment
-    includes layers foreign_headers domain_words symbols
+    includes nginx_first layers foreign_headers domain_words symbols
     undocumented_functions directives settings
     unfinished outside folders_without_readme
 );
@@ -305,6 +305,18 @@ sub includes {
     }
 
     return @found;
+}
+
+
+# ngx_config.h decides what the system's headers show, so nothing of theirs may
+# stand before the first header of ours or of nginx.
+sub nginx_first {
+    my ($path, $text) = @_;
+
+    my ($first) = $text =~ /^#include ([<"][^>"]+)/m;
+
+    return !defined $first || $first =~ /\A(?:"|<ngx_)/
+           ? () : ("$path: includes $first> before nginx");
 }
 
 

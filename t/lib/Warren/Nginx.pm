@@ -121,12 +121,11 @@ sub start {
         log => "$self->{dir}/console.log"
     );
 
+    my $ended;
+
     wait_for(
         sub {
-            if (!alive($self->{pid})) {
-                die "nginx ended: " . slurp("$self->{dir}/console.log")
-                    . $self->log_text() . "\n";
-            }
+            return 1 if $ended = !alive($self->{pid});
 
             my $http = Warren::HTTP->new(port => $self->{port});
             $http->open()->close();
@@ -136,6 +135,9 @@ sub start {
         },
         20, 'nginx'
     );
+
+    die 'nginx ended: ' . slurp("$self->{dir}/console.log")
+        . $self->log_text() . "\n" if $ended;
 
     return $self;
 }
@@ -258,12 +260,18 @@ sub command {
     $conf //= 'nginx.conf';
     $log //= 'error.log';
 
-    my ($nginx) = grep { -x } $ENV{WARREN_NGINX} // (), '/usr/sbin/nginx',
-                              '/usr/local/sbin/nginx', '/usr/bin/nginx';
-    die "no nginx on this machine\n" if !$nginx;
-
-    return [$nginx, '-p', "$self->{dir}/", '-c', "$self->{dir}/$conf", '-e',
+    return [program(), '-p', "$self->{dir}/", '-c', "$self->{dir}/$conf", '-e',
             "$self->{dir}/$log"];
+}
+
+
+# The nginx that the module was built for.
+sub program {
+    my ($nginx) = slurp(build_dir() . '/Makefile') =~ /^NGINX = (\S+)$/m;
+
+    die "this build knows no nginx\n" if !$nginx;
+
+    return $nginx;
 }
 
 
