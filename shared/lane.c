@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "crash.h"
 #include "gather.h"
 #include "inbox.h"
 #include "lane_private.h"
@@ -253,6 +254,11 @@ starting(struct wr_lane *lane)
         return !lane->is_broken;
     }
 
+    if (wr_crash_write(lane) != 0) {
+        back_off(lane, &lane->db_tries);
+        return true;
+    }
+
     if (!wr_broker_is_open(lane->broker) && !start_broker(lane)) {
         return true;
     }
@@ -413,6 +419,7 @@ look_after(struct wr_lane *lane)
         lane->expire_ms = now_ms + (wr_inbox_expire(lane->db, &lane->own)
                                     ? MORE_MS : EXPIRE_MS);
         wr_turn_forget(lane);
+        wr_crash_expire(lane);
     }
 }
 

@@ -44,6 +44,8 @@ libwarren_la_SOURCES = \
 	shared/broker_version.c \
 	shared/clock.c \
 	shared/clock.h \
+	shared/crash.c \
+	shared/crash.h \
 	shared/db.c \
 	shared/db.h \
 	shared/db_check.c \
@@ -104,6 +106,7 @@ libwarren_la_SOURCES = \
 	shared/stats_text.c \
 	shared/supervisor.c \
 	shared/supervisor.h \
+	shared/supervisor_blame.c \
 	shared/supervisor_dump.c \
 	shared/supervisor_notify.c \
 	shared/supervisor_private.h \
@@ -113,6 +116,8 @@ libwarren_la_SOURCES = \
 	shared/tx.c \
 	shared/utf8.h \
 	shared/version.h \
+	shared/work.c \
+	shared/work.h \
 	shared/wr_test.c \
 	shared/wr_test_message.c \
 	shared/wr_test_private.h \

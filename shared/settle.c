@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "crash.h"
 #include "dead_letter.h"
 #include "lane_private.h"
 #include "retry.h"
@@ -270,6 +271,7 @@ finish(struct wr_lane *lane, struct wr_request **req)
 
     r = *req;
     wr_broker_settle(lane->broker, r->msg);
+    wr_crash_settled(r);
 
     if (r->handler != NULL) {
         wr_stats_handled(r->handler,

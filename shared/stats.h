@@ -31,6 +31,8 @@ struct wr_stats;
     X(messages_repeated, "Messages that had acted before (inbox hits)")       \
     X(messages_retried, "Messages sent to a rung")                            \
     X(messages_dead, "Messages that became dead letters")                     \
+    X(messages_suspected, "Messages that a lane was working on when it died") \
+    X(messages_set_aside, "Messages given up since they crashed lanes")       \
     X(messages_untrusted, "Messages whose sender is not trusted")             \
     X(batches, "Batches committed")                                           \
     X(batches_replayed, "Batches that failed and were repeated one by one")   \

@@ -117,6 +117,8 @@ init(struct wr_supervisor *sv)
     const char  *path;
 
     sv->stats = wr_stats_new(sv->count, sv->supervised->handlers);
+    sv->work = wr_work_new(sv->count,
+                           (int) wr_settings_int(sv->settings, "batch"));
 
     if (signals_init(sv) != 0) {
         return -1;
@@ -159,6 +161,7 @@ deinit(struct wr_supervisor *sv)
     }
 
     wr_stats_free(&sv->stats);
+    wr_work_free(&sv->work);
 }
 
 
@@ -512,6 +515,8 @@ lane_start(struct wr_supervisor *sv, int lane)
 
     wr_stats_lane_reset(sv->stats, lane, WR_LANE_STARTING);
     wr_supervisor_watch_begin(sv, lane);
+    wr_work_started(sv->work, lane);
+    ln->oom_kills = wr_supervisor_oom_kills();
 
     pid = fork();
 
@@ -569,6 +574,7 @@ lane_main(struct wr_supervisor *sv, int lane)
     wr_log_base(&base);
 
     wr_stats_attach(sv->stats, lane);
+    wr_work_attach(sv->work, lane);
     wr_log_errors(wr_stats_error);
 
     exit(sv->supervised->lane_run(sv->supervised->data, lane));
@@ -648,6 +654,7 @@ lane_ended(struct wr_supervisor *sv, int lane, int status)
     wr_stats_lane_reset(sv->stats, lane, WR_LANE_NONE);
     how_ended(status, how);
     snprintf(ln->end, sizeof(ln->end), "%s", how);
+    wr_work_ended(sv->work, lane, how, wr_supervisor_blames(sv, lane, status));
 
     if (ln->kill_ms != 0) {
         /* told to end, by us */
@@ -685,6 +692,13 @@ lane_delay(struct wr_supervisor *sv, int lane, const char *how, bool is_error)
     ln = &sv->lanes[lane];
     lived_ms = wr_clock_ms() - ln->started_ms;
     ln->delay_ms = wr_supervisor_delay_ms(ln->delay_ms, lived_ms);
+
+    if (ln->delay_ms > WR_RESTART_USEFUL_MS
+        && wr_work_count(sv->work, lane) != 0)
+    {
+        ln->delay_ms = WR_RESTART_USEFUL_MS;
+    }
+
     ln->start_ms = wr_clock_ms() + ln->delay_ms;
 
     wr_log_write(is_error ? WR_LOG_ERROR : WR_LOG_WARN, NULL,

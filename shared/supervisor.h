@@ -23,6 +23,10 @@ struct wr_handler;
 #define WR_RESTART_LAST_MS    30000
 #define WR_RESTART_RESET_MS   60000
 
+/* The longest delay of a lane that did some messages, or set one aside, before
+   it died: what kills it now and then must not stop the others. */
+#define WR_RESTART_USEFUL_MS  400
+
 /* Lanes that have not ended so long after drain_timeout are killed. */
 #define WR_DRAIN_GRACE_MS     2000
 

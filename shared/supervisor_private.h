@@ -17,6 +17,7 @@
 
 #include "stats.h"
 #include "supervisor.h"
+#include "work.h"
 
 
 struct wr_admin;
@@ -40,6 +41,7 @@ struct wr_supervised_lane {
     bool      failed_at_once;
     unsigned  restarts;
     char      end[WR_SUPERVISOR_END_SIZE];      /* of the last life */
+    int64_t   oom_kills;        /* on this machine when it started; -1: ? */
 
     /* signs of life */
     uint64_t  alive;            /* as counted when it was looked at */
@@ -69,6 +71,7 @@ struct wr_supervisor {
     const struct wr_supervised   *supervised;
     struct wr_settings           *settings;
     struct wr_stats              *stats;
+    struct wr_work               *work;
     struct wr_admin              *admin;        /* NULL: off */
     int                           signal_fd;
     int                           pid_file_fd;  /* -1: none */
@@ -118,6 +121,19 @@ int wr_supervisor_watch_timeout_ms(const struct wr_supervisor *sv);
 
 /* Whether a lane is stuck now. */
 bool wr_supervisor_is_stuck(const struct wr_supervisor *sv);
+
+
+/* How many processes this machine has killed for want of memory; -1: it does
+   not tell. */
+int64_t wr_supervisor_oom_kills(void);
+
+/*
+ * Whether a lane's death may be the fault of what it worked on: it crashed,
+ * was stuck, or the machine had no memory for it.  Somebody's SIGKILL is
+ * nobody's fault, nor is an end that was asked for.
+ */
+bool wr_supervisor_blames(const struct wr_supervisor *sv, int lane,
+    int status);
 
 
 /* Writes the state of all lanes to the log, whatever its level. */

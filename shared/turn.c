@@ -8,6 +8,7 @@
 
 #include "batch.h"
 #include "clock.h"
+#include "crash.h"
 #include "gather.h"
 #include "lane_private.h"
 #include "outbox.h"
@@ -35,10 +36,11 @@ wr_turn_is_due(struct wr_lane *lane)
 void
 wr_turn(struct wr_lane *lane)
 {
-    size_t              i, n, count;
+    size_t              i, n, count, taken;
     struct wr_request  *req, *reqs[WR_BATCH_MAX];
 
-    n = take(lane, reqs, (size_t) lane->batch);
+    taken = take(lane, reqs, (size_t) lane->batch);
+    n = wr_crash_part(lane, reqs, taken);
 
     /* who is in a hurry does not wait for others */
 
@@ -56,6 +58,8 @@ wr_turn(struct wr_lane *lane)
     if (count != 0) {
         run(lane, reqs, count);
     }
+
+    wr_crash_try(lane, reqs + n, taken - n, run);
 }
 
 
@@ -161,11 +165,13 @@ is_hasty(struct wr_request *req)
 static void
 run(struct wr_lane *lane, struct wr_request **reqs, size_t n)
 {
+    wr_crash_begin(reqs, n);
     wr_gather(lane, reqs, n);
     wr_batch_apply(lane, reqs, n);
     wr_settle(lane, reqs, n);
     wr_outbox_publish(lane->outbox);
     wr_broker_flush(lane->broker);
+    wr_crash_end();
     wr_turn_forget(lane);
 }
 

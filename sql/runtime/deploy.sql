@@ -73,12 +73,15 @@ create index dead_letter_last_at_idx
 create table crash (
     message_id text not null,
     home text not null,
-    crashes integer not null default 1,
+    -- of a lane with nothing but this message; 0: it was one of several
+    crashes integer not null default 0,
+    -- how the last one ended
+    ended text,
     last_at timestamptz not null default now(),
     constraint crash_pkey
         primary key (message_id, home),
     constraint crash_crashes_check
-        check (crashes > 0)
+        check (crashes >= 0)
 );
 
 grant select, insert, update, delete

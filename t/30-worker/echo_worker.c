@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "warren.h"
 
@@ -27,6 +28,7 @@ static enum wr_outcome refuse(struct wr_request *req);
 static enum wr_outcome retry(struct wr_request *req);
 static enum wr_outcome uncertain(struct wr_request *req);
 static enum wr_outcome crash(struct wr_request *req);
+static enum wr_outcome crash_while(struct wr_request *req);
 static enum wr_outcome slow(struct wr_request *req);
 static enum wr_outcome busy(struct wr_request *req);
 static enum wr_outcome fail(struct wr_request *req);
@@ -36,6 +38,7 @@ static enum wr_outcome ask(struct wr_request *req);
 static enum wr_outcome retry_gather(struct wr_request *req);
 static enum wr_outcome send_note(struct wr_request *req);
 static enum wr_outcome note(struct wr_request *req);
+static enum wr_outcome doze(struct wr_request *req);
 static enum wr_outcome on_written(struct wr_request *req);
 static enum wr_outcome on_made(struct wr_request *req);
 static void sleep_first(struct wr_request *req);
@@ -58,9 +61,12 @@ static const struct wr_handler  handlers[] = {
     { WR_CALL,    "retry_gather",  .gather = retry_gather, .apply = retry },
     { WR_CALL,    "send",          .apply = send_note },
     { WR_COMMAND, "note",          .apply = note },
+    { WR_COMMAND, "doze",          .apply = doze },
     { WR_COMMAND, "refuse",        .apply = refuse },
     { WR_COMMAND, "retry",         .apply = retry },
     { WR_COMMAND, "crash",         .apply = crash },
+    { WR_COMMAND, "crash_gather",  .gather = crash, .apply = note },
+    { WR_COMMAND, "crash_while",   .apply = crash_while },
     { WR_EVENT,   "echo.written",  .apply = on_written },
     { WR_EVENT,   "stub.made",     .apply = on_made },
     WR_HANDLERS_END
@@ -151,6 +157,24 @@ crash(struct wr_request *req)
     /* a sanitizer would make a report of it */
     signal(SIGABRT, SIG_DFL);
     abort();
+}
+
+
+/* Crashes as long as the file of the argument "file" is there. */
+static enum wr_outcome
+crash_while(struct wr_request *req)
+{
+    const char  *file;
+
+    file = wr_request_arg(req, "file");
+
+    if (file != NULL && access(file, F_OK) == 0) {
+        return crash(req);
+    }
+
+    insert(req, wr_request_id(req), "mended");
+
+    return WR_DONE;
 }
 
 
@@ -320,6 +344,20 @@ note(struct wr_request *req)
 
     sleep_first(req);
     insert(req, wr_request_id(req), text);
+
+    return WR_DONE;
+}
+
+
+/* Says so, and then the lane does nothing for half a second. */
+static enum wr_outcome
+doze(struct wr_request *req)
+{
+    struct timespec  pause = { 0, 500000000 };
+
+    wr_log_info(wr_request_log(req), "dozes");
+    (void) nanosleep(&pause, NULL);
+    insert(req, wr_request_id(req), "dozed");
 
     return WR_DONE;
 }

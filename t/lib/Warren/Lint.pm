@@ -327,7 +327,7 @@ my @layers = (
         arena clock digest id json log memory pid_file settings skew utf8
         version wire
     )],
-    process => [qw(admin stats supervisor)],
+    process => [qw(admin stats supervisor work)],
     broker => [qw(broker)],
     database => [qw(db pg_array)],
     join => [qw(
