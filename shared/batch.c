@@ -6,12 +6,14 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "batch.h"
 #include "clock.h"
 #include "inbox.h"
+#include "key_private.h"
 #include "lane_private.h"
 #include "outbox.h"
 #include "turn.h"
@@ -20,6 +22,13 @@
 
 /* What is tried as a whole, before all is tried one by one. */
 #define ROUNDS_MAX  3
+
+/* A message in a deadlock is tried so often, by itself. */
+#define DEADLOCKS_MAX  3
+
+/* After the first of them, twice as long after the second: whoever was waited
+   for is to get the row first. */
+#define DEADLOCK_PAUSE_MS  50
 
 
 enum result {
@@ -40,6 +49,7 @@ static void apply_set(struct wr_lane *lane, struct wr_request **reqs,
     size_t n, bool read_only);
 static void apply_single(struct wr_lane *lane, struct wr_request *req,
     bool read_only);
+static void pause_ms(struct wr_lane *lane, int64_t ms);
 static bool wants_row(const struct wr_request *req, bool read_only);
 static enum result try(struct wr_lane *lane, struct wr_request **reqs,
     size_t n, bool read_only);
@@ -195,6 +205,7 @@ apply_set(struct wr_lane *lane, struct wr_request **reqs, size_t n,
 static void
 apply_single(struct wr_lane *lane, struct wr_request *req, bool read_only)
 {
+    int          tries;
     enum result  result;
 
     if (req->is_later || (req->is_decided && !wants_row(req, read_only))) {
@@ -206,14 +217,38 @@ apply_single(struct wr_lane *lane, struct wr_request *req, bool read_only)
         return;
     }
 
-    result = try(lane, &req, 1, read_only);
-
-    if (result == RESULT_AGAIN && wants_row(req, read_only)) {
+    for (tries = 1; /* void */ ; tries++) {
         result = try(lane, &req, 1, read_only);
+
+        if (result == RESULT_AGAIN && wants_row(req, read_only)) {
+            result = try(lane, &req, 1, read_only);
+        }
+
+        if (result != RESULT_FAILED || !wr_db_is_deadlock(lane->db)
+            || tries == DEADLOCKS_MAX || wr_request_remaining_ms(req) == 0)
+        {
+            break;
+        }
+
+        pause_ms(lane, DEADLOCK_PAUSE_MS * tries
+                       + random() % DEADLOCK_PAUSE_MS);
     }
 
     if (result == RESULT_CULPRIT || result == RESULT_FAILED) {
         decide_failed(lane, req);
+    }
+}
+
+
+static void
+pause_ms(struct wr_lane *lane, int64_t ms)
+{
+    int64_t  now_ms, end_ms;
+
+    now_ms = wr_clock_ms();
+
+    for (end_ms = now_ms + ms; now_ms < end_ms; now_ms = wr_clock_ms()) {
+        wr_lane_wait(lane, end_ms - now_ms);
     }
 }
 
@@ -234,6 +269,8 @@ try(struct wr_lane *lane, struct wr_request **reqs, size_t n, bool read_only)
 {
     size_t       i;
     enum result  result;
+
+    wr_keys_declare(reqs, n);
 
     for (i = 0; i < n; i++) {
         wr_request_reset(reqs[i]);
@@ -296,6 +333,7 @@ write_all(struct wr_lane *lane, struct wr_request **reqs, size_t n)
 
     begin(lane, reqs, n);
     taken = wr_inbox_take(lane->db, &lane->own, reqs, n);
+    wr_keys_lock(lane, reqs, n);
     load(reqs, n);
     wr_db_wait(lane->db);
     wr_inbox_read(taken, reqs, n);

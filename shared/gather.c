@@ -85,7 +85,7 @@ run(struct wr_lane *lane, struct wr_request *req)
     }
 
     outcome = req->handler->gather(req);
-    req->gather_errors = req->errors.count;
+    wr_request_gathered(req);
 
     if (outcome != WR_DONE) {
         wr_request_decide(req, outcome, req->reason);

@@ -17,6 +17,7 @@
 #include "crash.h"
 #include "gather.h"
 #include "inbox.h"
+#include "key_private.h"
 #include "lane_private.h"
 #include "outbox.h"
 #include "settings.h"
@@ -167,6 +168,7 @@ set_up(struct wr_lane *lane, const struct wr_service *service,
     lane->db_config.data = lane;
     lane->db = wr_db_new(&lane->db_config, &lane->log);
     lane->own.arena = wr_arena_new();
+    lane->keys = wr_keys_new(service);
     lane->skew = wr_skew_new();
 
     sigemptyset(&set);
@@ -210,6 +212,7 @@ tear_down(struct wr_lane *lane)
     wr_db_free(&lane->db);
     wr_arena_free(&lane->own.arena);
     wr_skew_free(&lane->skew);
+    wr_keys_free(&lane->keys);
     wr_stats_state(WR_LANE_NONE);
 
     if (lane->signal_fd != -1) {
@@ -280,6 +283,7 @@ start_database(struct wr_lane *lane)
 
     if (rc == 0) {
         rc = wr_db_check(lane->db, lane->service->schema_min, &error);
+        rc = (rc == 1) ? wr_keys_check(lane, &error) : rc;
 
         if (rc == 1 && !lane->is_init) {
             lane->is_init = true;

@@ -16,6 +16,7 @@
 #include "stats.h"
 
 
+struct wr_keys;
 struct wr_outbox;
 struct wr_skew;
 
@@ -49,6 +50,7 @@ struct wr_lane {
     struct wr_db_config        db_config;
     struct wr_db              *db;
     struct wr_outbox          *outbox;
+    struct wr_keys            *keys;
     struct wr_skew            *skew;
 
     /* the runtime's own statements */

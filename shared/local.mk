@@ -9,6 +9,7 @@ warreninclude_HEADERS = \
 	shared/clock.h \
 	shared/id.h \
 	shared/json.h \
+	shared/key.h \
 	shared/log.h \
 	shared/page.h \
 	shared/request.h \
@@ -71,6 +72,8 @@ libwarren_la_SOURCES = \
 	shared/json_private.h \
 	shared/json_scan.c \
 	shared/json_writer.c \
+	shared/key.c \
+	shared/key_private.h \
 	shared/lane.c \
 	shared/lane.h \
 	shared/lane_private.h \

@@ -147,6 +147,7 @@ wr_request_json(struct wr_request *req)
 
     if (req->json == NULL) {
         wr_json_error_add(&req->errors, NULL, NULL, error);
+        req->is_body_bad = true;
         req->json = wr_json_parse(req->arena, "null", 4, &error);
     }
 
@@ -201,11 +202,26 @@ wr_request_free(struct wr_request **req)
 
 
 void
+wr_request_gathered(struct wr_request *req)
+{
+    req->gather_errors = req->errors.count;
+    req->is_body_bad = false;
+}
+
+
+void
 wr_request_reset(struct wr_request *req)
 {
     wr_db_owner_clear(&req->owner);
     req->errors.count = req->gather_errors;
     req->inbox = WR_INBOX_NONE;
+
+    /* the next one who reads it is to be told again */
+
+    if (req->is_body_bad) {
+        req->is_body_bad = false;
+        req->json = NULL;
+    }
 
     if (req->is_decided) {
         return;

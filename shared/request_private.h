@@ -35,6 +35,7 @@
 #define WR_ASK_MARGIN_MS      100
 
 
+struct wr_declared_key;
 struct wr_lane;
 
 
@@ -113,6 +114,9 @@ struct wr_request {
     int64_t                   version;
     struct wr_json_errors     errors;
     size_t                    gather_errors;    /* count after .gather */
+    bool                      is_body_bad;      /* one of the later errors */
+    struct wr_declared_key   *keys;
+    bool                      is_declaring;     /* .keys runs */
 
     void                     *data;
     struct wr_tx              tx;
@@ -157,7 +161,11 @@ struct wr_request *wr_request_new(struct wr_lane *lane,
 /* Gives the message's memory back; does not settle. */
 void wr_request_free(struct wr_request **req);
 
-/* Forgets what the last try of .load and .apply left behind. */
+/* After .gather: the errors that it found are there for each try. */
+void wr_request_gathered(struct wr_request *req);
+
+/* Forgets what .keys, and the last try of .load and .apply, left behind, but
+   the keys. */
 void wr_request_reset(struct wr_request *req);
 
 /* Ends it with an outcome, for a reason that is kept. */

@@ -16,6 +16,7 @@
 
 #include "arena.h"
 #include "json.h"
+#include "key_private.h"
 #include "lane.h"
 #include "log_private.h"
 #include "memory.h"
@@ -195,6 +196,7 @@ options_read(struct program *program, int argc, char **argv)
 static int
 service_check(const struct program *program)
 {
+    char                      error[WR_KEYS_ERROR_SIZE];
     const char               *name;
     const struct wr_handler  *handler;
 
@@ -216,6 +218,11 @@ service_check(const struct program *program)
         if (handler_check(program, handler) != 0) {
             return -1;
         }
+    }
+
+    if (wr_keys_verify(program->service, error) != 0) {
+        fprintf(stderr, "%s: %s\n", program->name, error);
+        return -1;
     }
 
     return 0;

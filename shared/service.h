@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 
+#include "key.h"
 #include "request.h"
 #include "settings.h"
 
@@ -43,9 +44,17 @@ struct wr_handler {
 
     /* of calls: no inbox row, no transaction */
     bool               read_only;
+
+    /* Declares (wr_key) the rows of the tables in .locks that .apply will
+       change: they are locked before .load, those of the whole batch in one
+       order and without a round trip of their own.  It runs after .gather and
+       has no transaction.  A worker whose database has no such table, or no
+       unique key or right there, does not start. */
+    void             (*keys)(struct wr_request *req);
+    const struct wr_key_table  *locks[WR_KEY_TABLES_MAX];
 };
 
-#define WR_HANDLERS_END  { WR_CALL, NULL, NULL, NULL, NULL, false }
+#define WR_HANDLERS_END  { .kind = WR_CALL, .type = NULL }
 
 
 struct wr_service {

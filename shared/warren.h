@@ -11,6 +11,7 @@
 #include "arena.h"
 #include "id.h"
 #include "json.h"
+#include "key.h"
 #include "log.h"
 #include "page.h"
 #include "request.h"

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "db_stub.h"
+#include "key_private.h"
 #include "memory.h"
 #include "tx.h"
 #include "wr_test_private.h"
@@ -26,6 +27,7 @@ struct wr_test *
 wr_test_new(const struct wr_service *service, const char *const *settings,
     const char *database_url)
 {
+    char             mistake[WR_KEYS_ERROR_SIZE];
     const char      *error;
     struct wr_test  *test;
 
@@ -36,9 +38,14 @@ wr_test_new(const struct wr_service *service, const char *const *settings,
     wr_log_setup(WR_LOG_TEXT, WR_LOG_WARN, service->name);
     read_settings(test, settings);
 
+    if (wr_keys_verify(service, mistake) != 0) {
+        wr_test_bail("%s", mistake);
+    }
+
     test->lane.service = service;
     test->lane.settings = test->settings;
     test->lane.own.arena = test->arena;
+    test->lane.keys = wr_keys_new(service);
     open_database(test, database_url);
 
     if (service->init != NULL
@@ -108,7 +115,8 @@ open_database(struct wr_test *test, const char *url)
     }
 
     if (wr_db_open(lane->db, &error) != 0
-        || wr_db_check(lane->db, test->service->schema_min, &error) != 1)
+        || wr_db_check(lane->db, test->service->schema_min, &error) != 1
+        || wr_keys_check(lane, &error) != 1)
     {
         wr_test_bail("the database: %s", error);
     }
@@ -147,6 +155,7 @@ wr_test_free(struct wr_test **test)
     }
 
     wr_db_free(&t->lane.db);
+    wr_keys_free(&t->lane.keys);
     wr_settings_free(&t->settings);
     wr_arena_free(&t->arena);
     free(t);

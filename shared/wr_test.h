@@ -112,11 +112,12 @@ void wr_test_break(struct wr_test *test, const char *sql,
 
 
 /*
- * Runs .gather, .load and .apply as a lane does, with the same checks before
- * them.  Returns the outcome as the runtime sees it: WR_TEST_BROKEN if no
- * handler would ever see such a message, a statement failed for good, a
- * read-only handler wrote, an event was not of the service's entities, or
- * somebody was asked who is not in the service's table.
+ * Runs .gather, .keys, .load and .apply as a lane does, with the same checks
+ * before them.  Returns the outcome as the runtime sees it: WR_TEST_BROKEN if
+ * no handler would ever see such a message, a statement failed for good, a
+ * read-only handler wrote, a key was of a table that .locks do not name, an
+ * event was not of the service's entities, or somebody was asked who is not in
+ * the service's table.
  */
 enum wr_outcome wr_test_run(struct wr_test *test);
 
@@ -157,6 +158,12 @@ const char *wr_test_ask_name(struct wr_test *test, size_t i);
 const char *wr_test_ask_arg(const struct wr_test *test, size_t i,
     const char *name);
 const char *wr_test_ask_body(const struct wr_test *test, size_t i);
+
+/* Rows that .keys declared, and whether one of them is of this table and has
+   this key. */
+size_t wr_test_key_count(const struct wr_test *test);
+bool wr_test_has_key(const struct wr_test *test, const char *table,
+    const char *value);
 
 /* Without a database: how many statements had this in their text, and a
    parameter, counted from 1, of the last of them; NULL: none or null. */

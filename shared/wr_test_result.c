@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "db_stub.h"
+#include "key_private.h"
 #include "wr_test_private.h"
 
 
@@ -328,4 +329,38 @@ wr_test_param(const struct wr_test *test, const char *sql, int number)
 {
     return test->has_database ? NULL
                               : wr_db_stub_param(test->lane.db, sql, number);
+}
+
+
+size_t
+wr_test_key_count(const struct wr_test *test)
+{
+    size_t                         count;
+    const struct wr_declared_key  *key;
+
+    count = 0;
+
+    for (key = done(test)->keys; key != NULL; key = key->next) {
+        count++;
+    }
+
+    return count;
+}
+
+
+bool
+wr_test_has_key(const struct wr_test *test, const char *table,
+    const char *value)
+{
+    const struct wr_declared_key  *key;
+
+    for (key = done(test)->keys; key != NULL; key = key->next) {
+        if (strcmp(key->table->name, table) == 0
+            && strcmp(key->value, value) == 0)
+        {
+            return true;
+        }
+    }
+
+    return false;
 }

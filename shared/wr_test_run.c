@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "key_private.h"
 #include "tx.h"
 #include "wr_test_private.h"
 
@@ -59,7 +60,7 @@ gather(struct wr_test *test, struct wr_request *req)
     }
 
     outcome = req->handler->gather(req);
-    req->gather_errors = req->errors.count;
+    wr_request_gathered(req);
 
     if (outcome != WR_DONE) {
         wr_request_decide(req, outcome, req->reason);
@@ -154,13 +155,21 @@ apply(struct wr_test *test, struct wr_request *req)
     struct wr_db  *db;
 
     db = test->lane.db;
+    wr_keys_declare(&req, 1);
     wr_request_reset(req);
+
+    if (req->is_decided) {
+        return;
+    }
+
     wr_db_clear(db);
     req->has_tx = true;
 
     if (test->has_database) {
         wr_db_exec(db, &test->lane.own, "savepoint message", WR_NO_PARAMS);
     }
+
+    wr_keys_lock(&test->lane, &req, 1);
 
     if (req->handler->load != NULL) {
         req->handler->load(req);

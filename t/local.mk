@@ -37,6 +37,7 @@ t_10_unit_test_jwt_token_SOURCES = \
 # workers that only tests run
 check_PROGRAMS += \
 	t/30-worker/echo_worker \
+	t/30-worker/hot_worker \
 	t/30-worker/stub_worker
 
 

@@ -18,6 +18,7 @@ static void read_one(struct wr_test *test);
 static void questions(struct wr_test *test);
 static void failures(struct wr_test *test);
 static void events(struct wr_test *test);
+static void keys(struct wr_test *test);
 static enum wr_outcome add_gather(struct wr_request *req);
 static enum wr_outcome add(struct wr_request *req);
 static void get_load(struct wr_request *req);
@@ -28,9 +29,19 @@ static enum wr_outcome stray_gather(struct wr_request *req);
 static enum wr_outcome scribble(struct wr_request *req);
 static enum wr_outcome lie(struct wr_request *req);
 static enum wr_outcome happened(struct wr_request *req);
+static void move_keys(struct wr_request *req);
+static enum wr_outcome move(struct wr_request *req);
+static void astray_keys(struct wr_request *req);
 static int init(const struct wr_settings *settings, void **state_r,
     const char **error_r);
 
+
+static const struct wr_key_table  things = { .name = "thing", .column = "id",
+                                             .type = "uuid" };
+static const struct wr_key_table  shelves = { .name = "shop.shelf",
+                                              .column = "n",
+                                              .type = "integer",
+                                              .is_removed = true };
 
 static const struct wr_handler  handlers[] = {
     { WR_CALL, "add", .gather = add_gather, .apply = add },
@@ -40,6 +51,10 @@ static const struct wr_handler  handlers[] = {
     { WR_CALL, "scribble", .apply = scribble, .read_only = true },
     { WR_CALL, "lie", .apply = lie },
     { WR_EVENT, "thing.happened", .apply = happened },
+    { WR_COMMAND, "move", .keys = move_keys, .apply = move,
+                          .locks = { &things, &shelves } },
+    { WR_COMMAND, "astray", .keys = astray_keys, .apply = move,
+                            .locks = { &things } },
     WR_HANDLERS_END
 };
 
@@ -78,6 +93,7 @@ main(void)
     questions(test);
     failures(test);
     events(test);
+    keys(test);
 
     wr_test_free(&test);
     ok(test == NULL, "a freed kit is gone");
@@ -278,6 +294,55 @@ init(const struct wr_settings *values, void **state_r, const char **error_r)
 }
 
 
+static void
+keys(struct wr_test *test)
+{
+    wr_test_message(test, WR_COMMAND, "move");
+    wr_test_body(test, "{\"thing\": \"0d6ff2f2-0000-4000-8000-00000000000a\","
+                       " \"from\": \"12\", \"to\": \"7\"}");
+    is_int(wr_test_run(test), WR_DONE, "rows are declared");
+    is_int(wr_test_key_count(test), 3, "and seen");
+    ok(wr_test_has_key(test, "thing", "0d6ff2f2-0000-4000-8000-00000000000a"),
+       "by table and key");
+    ok(wr_test_has_key(test, "shop.shelf", "7"), "each of them");
+    ok(!wr_test_has_key(test, "thing", "7"), "and no other");
+    is_str(wr_test_param(test, "from \"shop\".\"shelf\" where \"n\" = any "
+                         "($1::bigint[]) order by \"n\" for update", 1),
+           "{\"7\",\"12\"}", "those of a table are locked together");
+    is_str(wr_test_param(test, "from \"thing\" where \"id\" = any "
+                         "($1::uuid[]) order by \"id\" for no key update",
+                         1),
+           "{\"0d6ff2f2-0000-4000-8000-00000000000a\"}",
+           "as strongly as was asked for");
+    is_int(wr_test_statements(test, "select 1 from"), 2,
+           "with one statement a table");
+
+    wr_test_message(test, WR_COMMAND, "move");
+    wr_test_body(test, "{\"thing\": \"x\", \"from\": \"1.5\"}");
+    is_int(wr_test_run(test), WR_REFUSED, "what is no key is the handler's");
+    is_int(wr_test_key_count(test), 0, "and locks nothing");
+    is_int(wr_test_statements(test, "select 1 from"), 0, "at all");
+
+    wr_test_message(test, WR_COMMAND, "move");
+    wr_test_body(test, "no JSON");
+    is_int(wr_test_run(test), WR_REFUSED, "a body that .keys has read");
+    ok(strstr(wr_test_reason(test), "invalid:") != NULL
+       && strstr(wr_test_reason(test), "/thing") == NULL,
+       "is no JSON for .apply, too: %s", wr_test_reason(test));
+
+    wr_test_message(test, WR_COMMAND, "move");
+    wr_test_body(test, "{\"thing\": \"0d6ff2f2-0000-4000-8000-00000000000a\","
+                       " \"from\": \"12\", \"to\": \"7\"}");
+    wr_test_break(test, "for update", "55P03");
+    is_int(wr_test_run(test), WR_RETRY, "a row that is not got is for later");
+
+    wr_test_message(test, WR_COMMAND, "astray");
+    is_int(wr_test_run(test), WR_TEST_BROKEN,
+           "a table that .locks do not name is a mistake");
+    is_int(wr_test_statements(test, ""), 0, "that sends nothing");
+}
+
+
 static enum wr_outcome
 add_gather(struct wr_request *req)
 {
@@ -417,4 +482,37 @@ happened(struct wr_request *req)
                                       wr_request_errors(req))));
 
     return WR_DONE;
+}
+
+
+static void
+move_keys(struct wr_request *req)
+{
+    const struct wr_json  *body;
+
+    body = wr_request_json(req);
+
+    wr_key(req, &things, wr_json_text(body, "thing", 0, 99, NULL));
+    wr_key(req, &shelves, wr_json_text(body, "from", 0, 99, NULL));
+    wr_key(req, &shelves, wr_json_text(body, "to", 0, 99, NULL));
+}
+
+
+static enum wr_outcome
+move(struct wr_request *req)
+{
+    struct wr_json_errors  *errors;
+
+    errors = wr_request_errors(req);
+
+    (void) wr_json_text(wr_request_json(req), "thing", 36, 36, errors);
+
+    return (errors->count == 0) ? WR_DONE : wr_refuse_invalid(req);
+}
+
+
+static void
+astray_keys(struct wr_request *req)
+{
+    wr_key(req, &shelves, "1");
 }

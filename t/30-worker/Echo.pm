@@ -10,7 +10,7 @@ package Echo;
 #     is($reply->{status}, 200);
 #
 # broker and postgresql are instances of the test's own if given; settings are
-# the worker's.
+# the worker's.  program is another worker's that stands in its place.
 
 use strict;
 use warnings;
@@ -41,7 +41,9 @@ sub new {
     $self->{vhost} = $self->{broker}->vhost('echo');
     $self->{database} = $self->make_database();
     $self->{worker} = Warren::Worker->new(
-        service => 'echo', program => build_dir() . '/t/30-worker/echo_worker',
+        service => 'echo',
+        program => build_dir() . '/t/30-worker/'
+                   . ($option{program} // 'echo_worker'),
         broker => $self->{broker}, vhost => $self->{vhost},
         database => $self->{database}, settings => $option{settings} // {},
         allow => $option{allow}, topology => $option{topology} // 1

@@ -331,14 +331,14 @@ my @layers = (
     broker => [qw(broker)],
     database => [qw(db pg_array)],
     join => [qw(
-        announce ask batch crash dead decode dispatch gather inbox lane outbox
-        page reply request retry service settle tx turn warren wr
+        announce ask batch crash dead decode dispatch gather inbox key lane
+        outbox page reply request retry service settle tx turn warren wr
     )],
 );
 
 # What a handler or the program around it sees: contracts, for every layer.
 my %contract = map { $_ => 1 } qw(
-    lane.h request.h service.h settings.h stats.h tx.h
+    key.h lane.h request.h service.h settings.h stats.h tx.h
 );
 
 
