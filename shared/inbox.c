@@ -53,30 +53,43 @@ static const char  take_sql[] =
     "select k.id, got, ins.message_id is not null as fresh "
     "from k left join ins on ins.message_id = k.id";
 
+/* Each id by itself, so that it is looked for in its own partition alone. */
+
 static const char  recall_sql[] =
-    "select message_id, status, fingerprint, content_type, headers, body "
-    "from inbox "
-    "where message_id = any ($1::uuid[])";
+    "select i.message_id, i.status, i.fingerprint, i.content_type, i.headers,"
+    "    i.body "
+    "from unnest($1::uuid[]) as k (id) "
+    "cross join lateral ("
+    "    select * from inbox where message_id = k.id limit 1) as i";
 
 static const char  give_back_sql[] =
     "delete from inbox where message_id = $1::uuid";
 
-static const char  store_sql[] =
-    "update inbox "
-    "set status = r.status, fingerprint = r.fingerprint,"
-    "    content_type = r.content_type, headers = r.headers, body = r.body "
-    "from unnest($1::uuid[], $2::smallint[], $3::text[], $4::text[],"
-    "    $5::text[], $6::text[])"
-    "    as r (id, status, fingerprint, content_type, headers, body) "
-    "where message_id = r.id";
+/* The rows are there; an update would join them with all partitions. */
 
-static const char  expire_sql[] =
-    "delete from inbox "
-    "where ctid = any (array("
-    "    select ctid from inbox"
-    "    where taken_at < now() - interval '14 days'"
-    "    limit " TEXT_OF(EXPIRE_MAX)
-    "    for update skip locked))";
+static const char  store_sql[] =
+    "insert into inbox (message_id, status, fingerprint, content_type,"
+    "    headers, body) "
+    "select * from unnest($1::uuid[], $2::smallint[], $3::text[], $4::text[],"
+    "    $5::text[], $6::text[]) "
+    "on conflict (message_id) do update "
+    "set status = excluded.status, fingerprint = excluded.fingerprint,"
+    "    content_type = excluded.content_type, headers = excluded.headers,"
+    "    body = excluded.body";
+
+/* Days are dropped; what lies in no day's partition is deleted. */
+
+#define EXPIRE(table)                                                         \
+    "delete from " table " "                                                  \
+    "where ctid = any (array("                                                \
+    "    select ctid from " table                                             \
+    "    where taken_at < now() - $1::interval"                               \
+    "    order by taken_at limit " TEXT_OF(EXPIRE_MAX)                        \
+    "    for update skip locked))"
+
+static const char  expire_default_sql[] = EXPIRE("inbox_default");
+
+static const char  expire_far_sql[] = EXPIRE("inbox_far");
 
 
 struct wr_rows *
@@ -399,12 +412,14 @@ headers_text(struct wr_request *req)
 
 
 bool
-wr_inbox_expire(struct wr_db *db, struct wr_db_owner *owner)
+wr_inbox_expire(struct wr_db *db, struct wr_db_owner *owner, const char *keep)
 {
-    struct wr_rows  *rows;
+    struct wr_rows  *near, *far;
 
-    rows = wr_db_query(db, owner, expire_sql, WR_NO_PARAMS);
+    near = wr_db_query(db, owner, expire_default_sql, WR_PARAMS(keep));
+    far = wr_db_query(db, owner, expire_far_sql, WR_PARAMS(keep));
     wr_db_sync(db);
 
-    return wr_rows_affected(rows) == EXPIRE_MAX;
+    return wr_rows_affected(near) == EXPIRE_MAX
+           || wr_rows_affected(far) == EXPIRE_MAX;
 }

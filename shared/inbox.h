@@ -44,9 +44,10 @@ void wr_inbox_give_back(struct wr_db *db, struct wr_db_owner *owner,
 void wr_inbox_store(struct wr_db *db, struct wr_db_owner *owner,
     struct wr_request **reqs, size_t n);
 
-/* Deletes what is too old to be repeated, a statement of its own; waits.
-   Returns whether there may be more of it. */
-bool wr_inbox_expire(struct wr_db *db, struct wr_db_owner *owner);
+/* Deletes what is older than keep, an interval, and in no day's partition:
+   statements of their own; waits.  Returns whether there may be more of it. */
+bool wr_inbox_expire(struct wr_db *db, struct wr_db_owner *owner,
+    const char *keep);
 
 
 #endif /* WARREN_INBOX_H */

@@ -16,7 +16,7 @@
 #include "clock.h"
 #include "crash.h"
 #include "gather.h"
-#include "inbox.h"
+#include "housekeeping.h"
 #include "key_private.h"
 #include "lane_private.h"
 #include "outbox.h"
@@ -36,9 +36,8 @@
 #define DELETE_IDLE_MS    200
 
 #define SWEEP_MS          2000
-#define EXPIRE_MS         60000
 
-/* With more to do of either, after this long. */
+/* With more to do, after this long. */
 #define MORE_MS           50
 
 /* Rows in memory beyond which nothing more is swept. */
@@ -381,8 +380,8 @@ idle_ms(const struct wr_lane *lane)
     ms = (wr_outbox_confirmed(lane->outbox) != 0) ? DELETE_IDLE_MS : IDLE_MS;
     ms = (lane->sweep_ms - now_ms < ms) ? lane->sweep_ms - now_ms : ms;
 
-    if (lane->number == 0 && lane->expire_ms - now_ms < ms) {
-        ms = lane->expire_ms - now_ms;
+    if (wr_housekeeping_due_ms(lane) - now_ms < ms) {
+        ms = wr_housekeeping_due_ms(lane) - now_ms;
     }
 
     return (ms > MORE_MS) ? ms : MORE_MS;
@@ -417,14 +416,7 @@ look_after(struct wr_lane *lane)
         sweep(lane, now_ms);
     }
 
-    if (lane->number == 0 && now_ms >= lane->expire_ms) {
-        wr_db_clear(lane->db);
-        wr_db_budget(lane->db, WR_BATCH_BUDGET_MS);
-        lane->expire_ms = now_ms + (wr_inbox_expire(lane->db, &lane->own)
-                                    ? MORE_MS : EXPIRE_MS);
-        wr_turn_forget(lane);
-        wr_crash_expire(lane);
-    }
+    wr_housekeeping(lane);
 }
 
 

@@ -71,6 +71,7 @@ struct wr_lane {
     int64_t                    kept_ms;     /* wr_turn_keep() looked last */
     int64_t                    sweep_ms;    /* next time */
     int64_t                    expire_ms;   /* next time */
+    int64_t                    partition_ms;    /* next time */
 
     /* taken, to be tried with the next batch */
     struct wr_request         *held;

@@ -65,6 +65,8 @@ libwarren_la_SOURCES = \
 	shared/dispatch.h \
 	shared/gather.c \
 	shared/gather.h \
+	shared/housekeeping.c \
+	shared/housekeeping.h \
 	shared/id.c \
 	shared/inbox.c \
 	shared/inbox.h \

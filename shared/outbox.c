@@ -94,18 +94,14 @@ static const char  store_sql[] =
     "    $5::text[], $6::text[], $7::text[], $8::text[], $9::jsonb[])";
 
 static const char  delete_sql[] =
-    "delete from outbox where id = any ($1::uuid[])";
+    "select runtime_outbox_delete($1::uuid[])";
 
 /* No transaction stays open while they are published: due_at is a lease. */
 
 static const char  sweep_sql[] =
-    "update outbox set due_at = now() + interval '30 seconds' "
-    "where id in ("
-    "    select id from outbox where due_at <= now()"
-    "    order by due_at limit " TEXT_OF(SWEEP_MAX)
-    "    for update skip locked) "
-    "returning id, exchange, routing_key, type, content_type, traceparent,"
-    "    sub, body, headers";
+    "select id, exchange, routing_key, type, content_type, traceparent,"
+    "    sub, body, headers "
+    "from runtime_outbox_sweep(" TEXT_OF(SWEEP_MAX) ", '30 seconds')";
 
 
 struct wr_outbox *

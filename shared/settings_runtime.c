@@ -17,6 +17,11 @@
 #define BATCH_MAX     1000
 #define PREFETCH_MAX  65535     /* the broker counts in 16 bits */
 
+/* A message on its longest way home must not be forgotten; each day that is
+   kept is a partition more. */
+#define KEEP_MIN_MS   (8 * 3600 * 1000)
+#define KEEP_MAX_MS   (90LL * 24 * 3600 * 1000)
+
 
 /* integers (and milliseconds) that their type alone would let through */
 
@@ -60,6 +65,10 @@ const struct wr_setting  wr_settings_runtime[] = {
       "a lane without a sign of life for so long is aborted; 0s: never" },
     { "retry.max_attempts", WR_SETTING_INT, "8", false,
       "failures of a message before it becomes a dead letter" },
+    { "inbox.keep", WR_SETTING_DURATION, "14d", false,
+      "how long a message that comes again is known to have acted" },
+    { "outbox.keep", WR_SETTING_DURATION, "2d", false,
+      "how long an empty partition of the outbox is kept after its day" },
     { "log.level", WR_SETTING_TEXT, "info", true,
       "error, warn, info or debug" },
     { "log.format", WR_SETTING_TEXT, "json", false,
@@ -81,6 +90,8 @@ static const struct range  ranges[] = {
     { "give_back_after", 1000, 25 * 60 * 1000 },
     { "stuck_after", 0, 3600 * 1000 },
     { "retry.max_attempts", 1, WIRE_RUNGS },
+    { "inbox.keep", KEEP_MIN_MS, KEEP_MAX_MS },
+    { "outbox.keep", KEEP_MIN_MS, KEEP_MAX_MS },
     { NULL, 0, 0 }
 };
 

@@ -109,7 +109,7 @@ wr_settings_value_read(struct wr_settings *settings,
         if (number_read(entry->value, duration_units, &entry->number) != 0
             || entry->number < 0)
         {
-            expected = "a duration such as 250ms, 15s, 5m or 1h";
+            expected = "a duration such as 250ms, 15s, 5m, 1h or 14d";
         }
 
         break;

@@ -25,3 +25,19 @@ select 1 / bool_and(
     and has_table_privilege(:'role', name, 'delete')
 )::int
 from (values ('inbox'), ('outbox'), ('dead_letter'), ('crash')) as t (name);
+
+select 1 / (count(*) = 2)::int
+from pg_partitioned_table
+where partrelid in ('inbox'::regclass, 'outbox'::regclass)
+    and partdefid in ('inbox_default'::regclass, 'outbox_default'::regclass);
+
+select 1 / (
+    has_function_privilege(:'role', 'runtime_partition(text, interval)',
+        'execute')
+    and has_function_privilege(:'role', 'runtime_outbox_delete(uuid[])',
+        'execute')
+    and has_function_privilege(:'role',
+        'runtime_outbox_sweep(integer, interval)', 'execute')
+    and not has_function_privilege(:'role',
+        'runtime_partition_drop(text, text, timestamptz, integer)', 'execute')
+)::int;

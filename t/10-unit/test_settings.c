@@ -18,6 +18,7 @@
 #include "arena.h"
 #include "settings_private.h"
 #include "tap.h"
+#include "wire.h"
 
 
 static void test_order(void);
@@ -30,6 +31,7 @@ static void test_secrets(void);
 static void test_masked(void);
 static void test_dump(void);
 static void test_runtime(void);
+static void test_keep(void);
 static void test_mistakes(void);
 static struct wr_settings *load(const char *file, const char *variable,
     const char *option);
@@ -74,6 +76,7 @@ main(void)
     test_masked();
     test_dump();
     test_runtime();
+    test_keep();
     test_mistakes();
 
     unlink(path);
@@ -153,14 +156,14 @@ test_bad_values(void)
     bad_is("bool=yes", "-o: bool: \"yes\" is not \"on\" or \"off\"");
     bad_is("bool=ON", "-o: bool: \"ON\" is not \"on\" or \"off\"");
     bad_is("some.duration=15", "-o: some.duration: \"15\" is not a duration "
-           "such as 250ms, 15s, 5m or 1h");
+           "such as 250ms, 15s, 5m, 1h or 14d");
     bad_is("some.duration=-1s", "-o: some.duration: \"-1s\" is not a duration "
-           "such as 250ms, 15s, 5m or 1h");
+           "such as 250ms, 15s, 5m, 1h or 14d");
     bad_is("some.duration=1 s", "-o: some.duration: \"1 s\" is not a duration "
-           "such as 250ms, 15s, 5m or 1h");
+           "such as 250ms, 15s, 5m, 1h or 14d");
     bad_is("some.duration=9223372036854775807h", "-o: some.duration: "
-           "\"9223372036854775807h\" is not a duration such as 250ms, 15s, 5m "
-           "or 1h");
+           "\"9223372036854775807h\" is not a duration such as 250ms, 15s, 5m, "
+           "1h or 14d");
     bad_is("size=1kb", "-o: size: \"1kb\" is not a size such as 64k or 16m");
     bad_is("size=-1k", "-o: size: \"-1k\" is not a size such as 64k or 16m");
     bad_is("size=9000000000g",
@@ -408,6 +411,47 @@ test_runtime(void)
     is_str(wr_settings_error(settings, 0), "broker.url is required: give it in "
            "the file, as WARREN_BROKER_URL, or with -o",
            "what is required is told");
+    wr_settings_free(&settings);
+}
+
+
+/* Who forgot a message while it waits on its rungs would let it act again. */
+
+static void
+test_keep(void)
+{
+    int64_t                           ladder_ms;
+    unsigned                          i;
+    struct wr_settings               *settings;
+    const struct wr_setting *const    tables[] = { wr_settings_runtime, NULL };
+    const char *const                 least[] = {
+        "broker.url=x", "database.url=y", "inbox.keep=8h", "outbox.keep=8h",
+        NULL
+    };
+    const char *const                 less[] = {
+        "broker.url=x", "database.url=y", "inbox.keep=479m",
+        "outbox.keep=91d", NULL
+    };
+    struct wr_settings_source         source = { .tables = tables };
+
+    for (i = 0, ladder_ms = 0; i < WIRE_RUNGS; i++) {
+        ladder_ms += wire_rung(i)->ttl_ms;
+    }
+
+    source.options = least;
+    settings = wr_settings_load(&source);
+    wr_settings_runtime_check(settings);
+    ok(wr_settings_error(settings, 0) == NULL, "eight hours may be kept");
+    ok(wr_settings_ms(settings, "inbox.keep") > ladder_ms,
+       "which is longer than all rungs");
+    wr_settings_free(&settings);
+
+    source.options = less;
+    settings = wr_settings_load(&source);
+    wr_settings_runtime_check(settings);
+    is_int(settings->errors_count, 2, "no less, and not for ever");
+    is_str(wr_settings_error(settings, 0), "-o: inbox.keep: 479m is not within "
+           "28800000 and 7776000000 ms", "as is told");
     wr_settings_free(&settings);
 }
 

@@ -331,8 +331,9 @@ my @layers = (
     broker => [qw(broker)],
     database => [qw(db pg_array)],
     join => [qw(
-        announce ask batch crash dead decode dispatch gather inbox key lane
-        outbox page reply request retry service settle tx turn warren wr
+        announce ask batch crash dead decode dispatch gather housekeeping inbox
+        key lane outbox page reply request retry service settle tx turn warren
+        wr
     )],
 );
 
