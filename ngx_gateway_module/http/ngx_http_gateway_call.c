@@ -183,6 +183,12 @@ ngx_http_gateway_call_send(ngx_http_gateway_call_t *ctx)
     }
 
     if (!ngx_amqp_is_ready(ac) && ngx_http_gateway_call_may_wait(ctx)) {
+
+        if (!ctx->is_waiting) {
+            ctx->is_waiting = 1;
+            ctx->conf->link->waiting++;
+        }
+
         return ngx_http_gateway_call_park(ctx, NGX_HTTP_GATEWAY_LOOK);
     }
 
@@ -243,9 +249,8 @@ ngx_http_gateway_call_may_wait(ngx_http_gateway_call_t *ctx)
 static ngx_int_t
 ngx_http_gateway_call_park(ngx_http_gateway_call_t *ctx, ngx_msec_t timeout)
 {
-    if (!ctx->is_waiting) {
-        ctx->is_waiting = 1;
-        ctx->conf->link->waiting++;
+    if (ctx->timer.timer_set) {
+        ngx_del_timer(&ctx->timer);
     }
 
     ngx_add_timer(&ctx->timer, timeout);
@@ -254,7 +259,7 @@ ngx_http_gateway_call_park(ngx_http_gateway_call_t *ctx, ngx_msec_t timeout)
 }
 
 
-/* the one timer of a request: its deadline, or the next look */
+/* the one timer of a request: its deadline, the next look, the next attempt */
 
 static void
 ngx_http_gateway_call_timer(ngx_event_t *ev)
@@ -272,6 +277,11 @@ ngx_http_gateway_call_timer(ngx_event_t *ev)
 
     if (ctx->call.active) {
         rc = ngx_http_gateway_call_failed(ctx, WIRE_ERROR_TIMEOUT);
+
+    } else if (ctx->retries
+               && (ngx_msec_int_t) (ctx->deadline - ngx_current_msec) <= 0)
+    {
+        rc = ngx_http_gateway_call_failed(ctx, ctx->retried);
 
     } else {
         rc = ngx_http_gateway_call_send(ctx);
@@ -325,6 +335,13 @@ ngx_http_gateway_call_end(ngx_amqp_call_t *call, ngx_amqp_end_e end,
                       &ctx->route->service);
         rc = ngx_http_gateway_call_failed(ctx, WIRE_ERROR_BAD_REPLY);
         break;
+    }
+
+    if (ctx->is_running) {
+
+        /* it is sent again */
+
+        return;
     }
 
     ngx_http_gateway_call_finalize(ctx, rc);
@@ -389,6 +406,8 @@ static ngx_int_t
 ngx_http_gateway_call_answer(ngx_http_gateway_call_t *ctx,
     ngx_http_gateway_reply_t *reply)
 {
+    ngx_int_t  rc;
+
     static const char  *classes[NGX_HTTP_GATEWAY_CLASSES] = {
         "2xx", "3xx", "4xx", "5xx"
     };
@@ -402,22 +421,45 @@ ngx_http_gateway_call_answer(ngx_http_gateway_call_t *ctx,
                                     ngx_http_gateway_call_note(ctx,
                                         classes[reply->status / 100 - 2]));
 
+    if (reply->status == NGX_HTTP_INTERNAL_SERVER_ERROR) {
+        rc = ngx_http_gateway_fallback_go(ctx, WIRE_ERROR_INTERNAL);
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
+    }
+
     ctx->request->connection->log->action = "sending the reply to the client";
 
     return ngx_http_gateway_reply_send(ctx->request, reply);
 }
 
 
+/* NGX_OK and still running: it is sent again later; else its end, settled */
+
 static ngx_int_t
 ngx_http_gateway_call_failed(ngx_http_gateway_call_t *ctx,
     enum wire_error error)
 {
+    ngx_int_t   rc;
+    ngx_msec_t  pause;
+
+    if (ngx_http_gateway_retry_pause(ctx, error, &pause)) {
+        return ngx_http_gateway_call_park(ctx, pause);
+    }
+
     ngx_http_gateway_call_settle(ctx);
 
     (void) ngx_atomic_fetch_add(&ctx->route->stats->outcomes[error], 1);
     ngx_http_gateway_stats_duration(ctx->route->stats,
                                     ngx_http_gateway_call_note(ctx,
                                         wire_error_info(error)->name));
+
+    rc = ngx_http_gateway_fallback_go(ctx, error);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
 
     ctx->request->connection->log->action = "refusing a call";
 

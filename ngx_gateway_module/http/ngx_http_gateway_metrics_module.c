@@ -314,8 +314,24 @@ ngx_http_gateway_metrics_routes(ngx_http_gateway_text_t *t,
 {
     u_char                      buf[2 * NGX_HTTP_GATEWAY_LABEL_MAX];
     ngx_str_t                   label;
-    ngx_uint_t                  i;
+    ngx_uint_t                  i, n;
     ngx_http_gateway_route_t  **route;
+
+    static struct {
+        char    *name;
+        char    *help;
+        size_t   offset;
+    } counters[] = {
+        { "gateway_route_retries_total",
+          "Calls sent again by gateway_retry.",
+          offsetof(ngx_http_gateway_route_stats_t, retries) },
+        { "gateway_route_fallbacks_total",
+          "Requests that went where gateway_fallback says.",
+          offsetof(ngx_http_gateway_route_stats_t, fallbacks) },
+        { "gateway_route_canaries_total",
+          "Requests that a gateway_canary took elsewhere.",
+          offsetof(ngx_http_gateway_route_stats_t, canaries) }
+    };
 
     route = gmcf->routes.elts;
 
@@ -326,6 +342,23 @@ ngx_http_gateway_metrics_routes(ngx_http_gateway_text_t *t,
         if (ngx_http_gateway_metrics_is_first(gmcf, i)) {
             ngx_http_gateway_metrics_label(&route[i]->name, buf, &label);
             ngx_http_gateway_metrics_outcomes(t, route[i]->stats, &label);
+        }
+    }
+
+    for (n = 0; n < sizeof(counters) / sizeof(counters[0]); n++) {
+
+        ngx_http_gateway_text_family(t, counters[n].name, "counter",
+                                     counters[n].help);
+
+        for (i = 0; i < gmcf->routes.nelts; i++) {
+            if (ngx_http_gateway_metrics_is_first(gmcf, i)) {
+                ngx_http_gateway_metrics_label(&route[i]->name, buf, &label);
+                ngx_http_gateway_text_put(t, "%s{route=\"%V\"} %uA\n",
+                                          counters[n].name, &label,
+                                          *(ngx_atomic_t *)
+                                           ((u_char *) route[i]->stats
+                                            + counters[n].offset));
+            }
         }
     }
 

@@ -157,6 +157,10 @@ ngx_http_gateway_postconfiguration(ngx_conf_t *cf)
 
     ngx_http_gateway_resolver(cf, gmcf);
 
+    if (ngx_http_gateway_target_check(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     if (gmcf->zone) {
         return NGX_OK;
     }

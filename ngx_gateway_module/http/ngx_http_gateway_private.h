@@ -38,6 +38,9 @@ typedef struct {
     ngx_atomic_t                 replies[NGX_HTTP_GATEWAY_CLASSES];
     ngx_atomic_t                 outcomes[WIRE_ERROR_COUNT];
     ngx_atomic_t                 client_gone;
+    ngx_atomic_t                 retries;
+    ngx_atomic_t                 fallbacks;
+    ngx_atomic_t                 canaries;    /* sent elsewhere by one */
     ngx_atomic_t                 buckets[NGX_HTTP_GATEWAY_BUCKETS + 1];
     ngx_atomic_t                 duration_usec;
     size_t                       len;
@@ -112,9 +115,19 @@ typedef struct {
 } ngx_http_gateway_arg_t;
 
 
+/* a named location that a directive sends requests to */
+
+typedef struct {
+    ngx_str_t                    name;        /* with the "@" */
+    ngx_str_t                    file;
+    ngx_uint_t                   line;
+} ngx_http_gateway_target_t;
+
+
 typedef struct {
     ngx_array_t                  links;       /* ngx_http_gateway_link_t * */
     ngx_array_t                  routes;      /* ngx_http_gateway_route_t * */
+    ngx_array_t                 *targets;     /* to be checked, of target.c */
     ngx_shm_zone_t              *zone;        /* NULL: no gateway_zone */
     ngx_http_gateway_stats_t    *stats;
     ngx_atomic_uint_t            generation;
@@ -151,6 +164,8 @@ typedef struct {
     ngx_event_t                  timer;
     ngx_msec_t                   deadline;    /* of ngx_current_msec */
     uint64_t                     started_usec;
+    ngx_uint_t                   retries;     /* begun so far */
+    enum wire_error              retried;     /* why the last one was */
 
     /* the client's Idempotency-Key; empty: none counts */
     ngx_str_t                    key;
@@ -343,6 +358,72 @@ ngx_int_t ngx_http_gateway_call(ngx_http_request_t *r,
 
 /* Milliseconds until its deadline, at least one. */
 ngx_msec_t ngx_http_gateway_call_left(ngx_http_gateway_call_t *ctx);
+
+
+/* ngx_http_gateway_route_module.c */
+
+/* "GET,POST" as bits of NGX_HTTP_GET, ...; tells what is wrong with it. */
+char *ngx_http_gateway_route_methods(ngx_conf_t *cf, ngx_str_t *list,
+    ngx_uint_t *methods_r);
+
+/* The methods that a location has routes for, HEAD with GET. */
+ngx_uint_t ngx_http_gateway_routed_methods(
+    const ngx_http_gateway_loc_conf_t *conf);
+
+/*
+ * Sets up a route to a method of a service: checks the names, tells what is
+ * wrong with them, and registers it with the counters.  route must stay where
+ * it is.
+ */
+char *ngx_http_gateway_route_init(ngx_conf_t *cf,
+    ngx_http_gateway_route_t *route, ngx_str_t *service, ngx_str_t *method);
+
+
+/* ngx_http_gateway_target.c */
+
+/* Reads "@name"; tells what is wrong with it. */
+char *ngx_http_gateway_target(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_http_gateway_target_t *target_r);
+
+/* From a merge: the server being merged must have the location. */
+char *ngx_http_gateway_target_use(ngx_conf_t *cf,
+    const ngx_http_gateway_target_t *target);
+
+/* When all is merged: whether they exist.  NGX_OK, or NGX_ERROR and told. */
+ngx_int_t ngx_http_gateway_target_check(ngx_conf_t *cf);
+
+/*
+ * Sends the request there; nothing may be in its headers_out.  Returns
+ * NGX_DONE, for a content handler to return or to finalize with.
+ */
+ngx_int_t ngx_http_gateway_target_go(ngx_http_request_t *r,
+    const ngx_http_gateway_target_t *target);
+
+
+/* ngx_http_gateway_fallback_module.c */
+
+#define ngx_http_gateway_bit(error)      ((ngx_uint_t) 1 << (error))
+
+/* Adds the bit of an outcome, one of those allowed; tells what is wrong. */
+char *ngx_http_gateway_outcome(ngx_conf_t *cf, ngx_str_t *word,
+    ngx_uint_t allowed, ngx_uint_t *outcomes);
+
+/*
+ * Sends the request of a settled call where gateway_fallback says.  NGX_DONE,
+ * or NGX_DECLINED if it says nothing of this error.
+ */
+ngx_int_t ngx_http_gateway_fallback_go(ngx_http_gateway_call_t *ctx,
+    enum wire_error error);
+
+
+/* ngx_http_gateway_retry_module.c */
+
+/*
+ * Whether a call that failed so is to be sent again, and after how many
+ * milliseconds; it is counted then.
+ */
+ngx_uint_t ngx_http_gateway_retry_pause(ngx_http_gateway_call_t *ctx,
+    enum wire_error error, ngx_msec_t *pause_r);
 
 
 /* ngx_http_gateway_trace.c */

@@ -29,8 +29,6 @@ static char *ngx_http_gateway_route(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_gateway_route_kind(ngx_conf_t *cf, ngx_str_t *kind,
     ngx_uint_t methods, ngx_http_gateway_kind_e *kind_r);
-static char *ngx_http_gateway_route_methods(ngx_conf_t *cf, ngx_str_t *list,
-    ngx_uint_t *methods_r);
 static char *ngx_http_gateway_route_name(ngx_conf_t *cf,
     ngx_http_gateway_route_t *route);
 static ngx_uint_t ngx_http_gateway_word_is_valid(ngx_str_t *word);
@@ -256,9 +254,8 @@ ngx_http_gateway_route_merge(ngx_conf_t *cf, ngx_http_gateway_loc_conf_t *conf)
 {
     u_char                        *p;
     size_t                         len;
-    ngx_uint_t                     i, methods;
+    ngx_uint_t                     methods;
     ngx_conf_bitmask_t            *m;
-    ngx_http_gateway_route_t      *route;
     ngx_http_gateway_main_conf_t  *gmcf;
 
     if (ngx_http_gateway_route_check(cf, conf) != NGX_CONF_OK) {
@@ -277,17 +274,7 @@ ngx_http_gateway_route_merge(ngx_conf_t *cf, ngx_http_gateway_loc_conf_t *conf)
         return NGX_CONF_OK;
     }
 
-    methods = NGX_HTTP_OPTIONS;
-    route = conf->routes->elts;
-
-    for (i = 0; i < conf->routes->nelts; i++) {
-        methods |= route[i].methods;
-    }
-
-    if (methods & NGX_HTTP_GET) {
-        methods |= NGX_HTTP_HEAD;
-    }
-
+    methods = NGX_HTTP_OPTIONS | ngx_http_gateway_routed_methods(conf);
     len = 0;
 
     for (m = ngx_http_gateway_methods; m->name.len; m++) {
@@ -315,6 +302,27 @@ ngx_http_gateway_route_merge(ngx_conf_t *cf, ngx_http_gateway_loc_conf_t *conf)
     conf->allow.len = p - conf->allow.data;
 
     return NGX_CONF_OK;
+}
+
+
+ngx_uint_t
+ngx_http_gateway_routed_methods(const ngx_http_gateway_loc_conf_t *conf)
+{
+    ngx_uint_t                 i, methods;
+    ngx_http_gateway_route_t  *route;
+
+    methods = 0;
+    route = conf->routes->elts;
+
+    for (i = 0; i < conf->routes->nelts; i++) {
+        methods |= route[i].methods;
+    }
+
+    if (methods & NGX_HTTP_GET) {
+        methods |= NGX_HTTP_HEAD;
+    }
+
+    return methods;
 }
 
 
@@ -381,8 +389,7 @@ ngx_http_gateway_route(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_uint_t                      i, methods;
     ngx_http_gateway_kind_e         what;
     ngx_http_core_loc_conf_t       *clcf;
-    ngx_http_gateway_route_t       *route, **known;
-    ngx_http_gateway_main_conf_t   *gmcf;
+    ngx_http_gateway_route_t       *route;
 
     value = cf->args->elts;
     kind = &value[cf->args->nelts - 3];
@@ -398,16 +405,6 @@ ngx_http_gateway_route(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     rv = ngx_http_gateway_route_kind(cf, kind, methods, &what);
     if (rv != NGX_CONF_OK) {
         return rv;
-    }
-
-    for (i = 1; i < 3; i++) {
-        if (!ngx_http_gateway_word_is_valid(&kind[i])) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid name \"%V\", use at most %d letters, "
-                               "digits, \"-\" and \"_\"", &kind[i],
-                               NGX_HTTP_GATEWAY_WORD_MAX);
-            return NGX_CONF_ERROR;
-        }
     }
 
     if (glcf->routes == NULL) {
@@ -441,24 +438,11 @@ ngx_http_gateway_route(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     route->kind = what;
     route->methods = methods;
-    route->service = kind[1];
-    route->method = kind[2];
-    route->file = cf->conf_file->file.name;
-    route->line = cf->conf_file->line;
 
-    rv = ngx_http_gateway_route_name(cf, route);
+    rv = ngx_http_gateway_route_init(cf, route, &kind[1], &kind[2]);
     if (rv != NGX_CONF_OK) {
         return rv;
     }
-
-    gmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_gateway_module);
-
-    known = ngx_array_push(&gmcf->routes);
-    if (known == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    *known = route;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     clcf->handler = ngx_http_gateway_route_handler;
@@ -498,7 +482,7 @@ ngx_http_gateway_route_kind(ngx_conf_t *cf, ngx_str_t *kind,
 }
 
 
-static char *
+char *
 ngx_http_gateway_route_methods(ngx_conf_t *cf, ngx_str_t *list,
     ngx_uint_t *methods_r)
 {
@@ -557,6 +541,50 @@ ngx_http_gateway_route_methods(ngx_conf_t *cf, ngx_str_t *list,
     }
 
     *methods_r = methods;
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_gateway_route_init(ngx_conf_t *cf, ngx_http_gateway_route_t *route,
+    ngx_str_t *service, ngx_str_t *method)
+{
+    char                          *rv;
+    ngx_str_t                     *bad;
+    ngx_http_gateway_route_t     **known;
+    ngx_http_gateway_main_conf_t  *gmcf;
+
+    bad = !ngx_http_gateway_word_is_valid(service)
+          ? service
+          : !ngx_http_gateway_word_is_valid(method) ? method : NULL;
+
+    if (bad) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid name \"%V\", use at most %d letters, "
+                           "digits, \"-\" and \"_\"", bad,
+                           NGX_HTTP_GATEWAY_WORD_MAX);
+        return NGX_CONF_ERROR;
+    }
+
+    route->service = *service;
+    route->method = *method;
+    route->file = cf->conf_file->file.name;
+    route->line = cf->conf_file->line;
+
+    rv = ngx_http_gateway_route_name(cf, route);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    gmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_gateway_module);
+
+    known = ngx_array_push(&gmcf->routes);
+    if (known == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *known = route;
 
     return NGX_CONF_OK;
 }
