@@ -34,6 +34,12 @@ t_10_unit_test_jwt_token_SOURCES = \
 	t/10-unit/test_jwt_token.c \
 	ngx_gateway_module/http/ngx_http_gateway_jwt_token.c
 
+# signs tokens with libjwt
+check_PROGRAMS += t/20-module/sign_token
+
+t_20_module_sign_token_CPPFLAGS = $(AM_CPPFLAGS) $(JWT_CFLAGS)
+t_20_module_sign_token_LDADD = $(JWT_LIBS)
+
 # workers that only tests run
 check_PROGRAMS += \
 	t/30-worker/echo_worker \

@@ -111,8 +111,8 @@ ngx_http_gateway_jwt_cache_digest(ngx_http_gateway_jwt_cache_t *cache,
 {
     ngx_str_t  set;
 
-    set.data = (u_char *) keys->digest;
-    set.len = NGX_HTTP_GATEWAY_DIGEST_LEN;
+    set.data = (u_char *) ngx_http_gateway_jwt_keys_digest(keys);
+    set.len = NGX_HTTP_GATEWAY_JWT_KEYS_DIGEST;
 
     return ngx_http_gateway_digest_sum(cache->digest, &set, text, digest);
 }

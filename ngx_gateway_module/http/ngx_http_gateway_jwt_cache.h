@@ -13,6 +13,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_http_gateway_digest.h"
 #include "ngx_http_gateway_jwt_key.h"
 
 

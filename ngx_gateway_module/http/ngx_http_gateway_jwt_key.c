@@ -1,12 +1,15 @@
 /*
  * Copyright (C) the Warren authors
  *
- * Keys of tokens: JWK Sets (RFC 7517, RFC 7518) and PEM into EVP_PKEY, and the
- * verification of signatures with them.
+ * Keys of tokens: JWK Sets (RFC 7517, RFC 7518, RFC 8037) and PEM into keys of
+ * OpenSSL, each pinned to the algorithms that it may be used with.
  */
 
-#include <ngx_config.h>
-#include <ngx_core.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <jansson.h>
 
@@ -14,10 +17,8 @@
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
-#include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/param_build.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -25,357 +26,367 @@
 #include "ngx_http_gateway_jwt_key.h"
 
 
-/* r and s of a P-256 signature, 32 bytes each; and DER of both at most */
+/* levels of a set: the set, its list, a key, a key's list, and room */
 
-#define NGX_HTTP_GATEWAY_JWT_ES256_LEN  64
-#define NGX_HTTP_GATEWAY_JWT_DER_MAX    80
-
-
-typedef struct {
-    ngx_str_t    kid;                   /* data is NULL: it has none */
-
-    /* one of NGX_HTTP_GATEWAY_JWT_*256: the only one it is used with */
-    ngx_uint_t   algorithm;
-
-    EVP_PKEY    *pkey;                  /* of RS256 and ES256 */
-    ngx_str_t    secret;                /* of HS256 */
-} ngx_http_gateway_jwt_key_t;
+#define JWT_DEPTH_MAX  8
 
 
-/* what is known while a file is read */
+struct ngx_http_gateway_jwt_keys_s {
+    unsigned                    refs;
+    unsigned                    algorithms;
+    size_t                      n;
+    ngx_http_gateway_jwt_key_t  keys[NGX_HTTP_GATEWAY_JWT_KEYS_MAX];
+    unsigned char               digest[NGX_HTTP_GATEWAY_JWT_KEYS_DIGEST];
+};
+
+
+/* what is known while a text is read */
 
 typedef struct {
-    ngx_conf_t                   *cf;
     ngx_http_gateway_jwt_keys_t  *keys;
-    ngx_uint_t                    number;     /* of the key, from 1 */
-} ngx_http_gateway_jwt_loader_t;
+    const char                   *name;
+    bool                          takes_secrets;
+    size_t                        number;     /* of the key, from 1 */
+    char                         *error;
+} jwt_loader_t;
 
 
-static void ngx_http_gateway_jwt_keys_cleanup(void *data);
-static ngx_int_t ngx_http_gateway_jwt_keys_read(ngx_conf_t *cf,
-    ngx_str_t *name, ngx_str_t *text);
-static ngx_int_t ngx_http_gateway_jwt_keys_parse(
-    ngx_http_gateway_jwt_loader_t *loader, ngx_str_t *text);
-static ngx_int_t ngx_http_gateway_jwt_keys_add(
-    ngx_http_gateway_jwt_loader_t *loader, ngx_http_gateway_jwt_key_t *key);
-static ngx_int_t ngx_http_gateway_jwt_keys_error(
-    ngx_http_gateway_jwt_loader_t *loader, const char *what);
+typedef struct {
+    const char  *crv;                   /* as a JWK calls it */
+    const char  *group;                 /* as OpenSSL does */
+    size_t       size;                  /* of a coordinate, bytes */
+    unsigned     algorithm;
+} jwt_curve_t;
 
-static ngx_int_t ngx_http_gateway_jwt_jwks_parse(
-    ngx_http_gateway_jwt_loader_t *loader, ngx_str_t *text);
-static ngx_int_t ngx_http_gateway_jwt_jwk_parse(
-    ngx_http_gateway_jwt_loader_t *loader, json_t *jwk);
-static ngx_int_t ngx_http_gateway_jwt_jwk_is_usable(
-    ngx_http_gateway_jwt_loader_t *loader, json_t *jwk, ngx_uint_t algorithm);
-static ngx_int_t ngx_http_gateway_jwt_jwk_oct(
-    ngx_http_gateway_jwt_loader_t *loader, json_t *jwk,
+
+/* a kind of key that a JWK Set may have is read by a function like this */
+
+typedef int (*jwt_reader_pt)(jwt_loader_t *loader, json_t *jwk,
     ngx_http_gateway_jwt_key_t *key);
-static ngx_int_t ngx_http_gateway_jwt_jwk_rsa(
-    ngx_http_gateway_jwt_loader_t *loader, json_t *jwk,
-    ngx_http_gateway_jwt_key_t *key);
-static ngx_int_t ngx_http_gateway_jwt_jwk_ec(
-    ngx_http_gateway_jwt_loader_t *loader, json_t *jwk,
-    ngx_http_gateway_jwt_key_t *key);
-static long ngx_http_gateway_jwt_jwk_bytes(json_t *jwk, const char *name,
-    u_char *buf, size_t size);
-static EVP_PKEY *ngx_http_gateway_jwt_pkey_make(const char *type,
-    OSSL_PARAM_BLD *bld);
 
-static ngx_int_t ngx_http_gateway_jwt_pem_parse(
-    ngx_http_gateway_jwt_loader_t *loader, ngx_str_t *text);
-static ngx_int_t ngx_http_gateway_jwt_pem_key(
-    ngx_http_gateway_jwt_loader_t *loader, const char *name,
-    const u_char *der, long len);
-static ngx_int_t ngx_http_gateway_jwt_pkey_check(
-    ngx_http_gateway_jwt_loader_t *loader, ngx_http_gateway_jwt_key_t *key);
 
-static ngx_int_t ngx_http_gateway_jwt_key_fits(
-    const ngx_http_gateway_jwt_key_t *key,
+static int jwt_refuse(jwt_loader_t *loader, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static int jwt_refuse_key(jwt_loader_t *loader, const char *what);
+static int jwt_parse(jwt_loader_t *loader, const unsigned char *text,
+    size_t len);
+static bool jwt_is_shallow(const unsigned char *p, size_t len);
+static int jwt_add(jwt_loader_t *loader, ngx_http_gateway_jwt_key_t *key);
+static void jwt_key_clear(ngx_http_gateway_jwt_key_t *key);
+
+static int jwt_jwks_parse(jwt_loader_t *loader, const unsigned char *text,
+    size_t len);
+static int jwt_jwk_parse(jwt_loader_t *loader, json_t *jwk);
+static int jwt_jwk_kid(jwt_loader_t *loader, json_t *jwk,
+    ngx_http_gateway_jwt_key_t *key);
+static int jwt_jwk_usable(jwt_loader_t *loader, json_t *jwk,
+    ngx_http_gateway_jwt_key_t *key);
+static int jwt_jwk_oct(jwt_loader_t *loader, json_t *jwk,
+    ngx_http_gateway_jwt_key_t *key);
+static int jwt_jwk_rsa(jwt_loader_t *loader, json_t *jwk,
+    ngx_http_gateway_jwt_key_t *key);
+static int jwt_jwk_ec(jwt_loader_t *loader, json_t *jwk,
+    ngx_http_gateway_jwt_key_t *key);
+static int jwt_jwk_okp(jwt_loader_t *loader, json_t *jwk,
+    ngx_http_gateway_jwt_key_t *key);
+static long jwt_jwk_bytes(json_t *jwk, const char *name, unsigned char *buf,
+    size_t size);
+static EVP_PKEY *jwt_pkey_make(const char *type, OSSL_PARAM_BLD *bld);
+
+static int jwt_pem_parse(jwt_loader_t *loader, const unsigned char *text,
+    size_t len);
+static int jwt_pem_key(jwt_loader_t *loader, const char *name,
+    const unsigned char *der, long len);
+static int jwt_pem_algorithms(jwt_loader_t *loader,
+    ngx_http_gateway_jwt_key_t *key);
+static int jwt_pkey_check(jwt_loader_t *loader,
+    ngx_http_gateway_jwt_key_t *key);
+
+static bool jwt_fits(const ngx_http_gateway_jwt_key_t *key,
     const ngx_http_gateway_jwt_token_t *token);
-static ngx_int_t ngx_http_gateway_jwt_key_verify(
-    const ngx_http_gateway_jwt_key_t *key, const u_char *sig, size_t len,
-    const ngx_http_gateway_jwt_slice_t *content);
-static ngx_int_t ngx_http_gateway_jwt_secret_verify(const ngx_str_t *secret,
-    const u_char *sig, size_t len,
-    const ngx_http_gateway_jwt_slice_t *content);
-static int ngx_http_gateway_jwt_es256_der(const u_char *sig, u_char *der);
 
 
-ngx_http_gateway_jwt_keys_t *
-ngx_http_gateway_jwt_keys_load(ngx_conf_t *cf, ngx_str_t *name)
+/* each curve has one algorithm (RFC 7518, section 3.4) */
+
+static const jwt_curve_t  jwt_curves[] = {
+    { "P-256", "prime256v1", 32, NGX_HTTP_GATEWAY_JWT_ES256 },
+    { "P-384", "secp384r1", 48, NGX_HTTP_GATEWAY_JWT_ES384 },
+    { "P-521", "secp521r1", 66, NGX_HTTP_GATEWAY_JWT_ES512 }
+};
+
+#define JWT_CURVES     (sizeof(jwt_curves) / sizeof(jwt_curves[0]))
+#define JWT_COORD_MAX  66
+
+
+/* algorithms of a kind, before the key itself says which of them */
+
+static const struct {
+    const char     *kty;
+    unsigned        algorithms;
+    jwt_reader_pt   read;
+} jwt_kinds[] = {
+    { "RSA", NGX_HTTP_GATEWAY_JWT_RSA, jwt_jwk_rsa },
+    { "EC", NGX_HTTP_GATEWAY_JWT_ES256|NGX_HTTP_GATEWAY_JWT_ES384
+            |NGX_HTTP_GATEWAY_JWT_ES512, jwt_jwk_ec },
+    { "OKP", NGX_HTTP_GATEWAY_JWT_EDDSA, jwt_jwk_okp },
+    { "oct", NGX_HTTP_GATEWAY_JWT_HS, jwt_jwk_oct }
+};
+
+
+/* a key that is not for us, and skipped as RFC 7517, section 5, wants it */
+
+#define JWT_SKIPPED    2
+
+
+int
+ngx_http_gateway_jwt_keys_new(const char *name, const unsigned char *text,
+    size_t len, int takes_secrets, ngx_http_gateway_jwt_keys_t **keys_r,
+    char *error_r)
 {
-    ngx_int_t                      rc;
-    ngx_str_t                      text;
-    ngx_pool_cleanup_t            *cln;
-    ngx_http_gateway_jwt_keys_t   *keys;
-    ngx_http_gateway_jwt_loader_t  loader;
+    int           rc;
+    jwt_loader_t  loader;
 
-    if (ngx_conf_full_name(cf->cycle, name, 1) != NGX_OK) {
-        return NULL;
+    *keys_r = NULL;
+    *error_r = '\0';
+
+    loader.keys = calloc(1, sizeof(ngx_http_gateway_jwt_keys_t));
+    if (loader.keys == NULL) {
+        return NGX_HTTP_GATEWAY_JWT_NO_MEMORY;
     }
 
-    keys = ngx_pcalloc(cf->pool, sizeof(ngx_http_gateway_jwt_keys_t));
-    if (keys == NULL) {
-        return NULL;
-    }
-
-    keys->name = *name;
-
-    if (ngx_array_init(&keys->keys, cf->pool, 4,
-                       sizeof(ngx_http_gateway_jwt_key_t))
-        != NGX_OK)
-    {
-        return NULL;
-    }
-
-    cln = ngx_pool_cleanup_add(cf->pool, 0);
-    if (cln == NULL) {
-        return NULL;
-    }
-
-    cln->handler = ngx_http_gateway_jwt_keys_cleanup;
-    cln->data = keys;
-
-    if (ngx_http_gateway_jwt_keys_read(cf, name, &text) != NGX_OK) {
-        return NULL;
-    }
-
-    loader.cf = cf;
-    loader.keys = keys;
+    loader.keys->refs = 1;
+    loader.name = name;
+    loader.takes_secrets = takes_secrets;
     loader.number = 0;
-
-    rc = ngx_http_gateway_sha256(&text, keys->digest);
-
-    if (rc == NGX_OK) {
-        rc = ngx_http_gateway_jwt_keys_parse(&loader, &text);
-    }
-
-    /* it may hold secrets */
-
-    OPENSSL_cleanse(text.data, text.len);
-    ngx_free(text.data);
+    loader.error = error_r;
 
     ERR_clear_error();
 
-    return rc == NGX_OK ? keys : NULL;
-}
+    if (len > NGX_HTTP_GATEWAY_JWT_KEYS_SIZE) {
+        rc = jwt_refuse(&loader, "\"%s\" has more than %u bytes", name,
+                        (unsigned) NGX_HTTP_GATEWAY_JWT_KEYS_SIZE);
 
-
-static void
-ngx_http_gateway_jwt_keys_cleanup(void *data)
-{
-    ngx_http_gateway_jwt_keys_t  *keys = data;
-
-    ngx_uint_t                   i;
-    ngx_http_gateway_jwt_key_t  *key;
-
-    key = keys->keys.elts;
-
-    for (i = 0; i < keys->keys.nelts; i++) {
-        EVP_PKEY_free(key[i].pkey);
-
-        if (key[i].secret.len) {
-            OPENSSL_cleanse(key[i].secret.data, key[i].secret.len);
-        }
-    }
-}
-
-
-/* the text is the caller's to free */
-
-static ngx_int_t
-ngx_http_gateway_jwt_keys_read(ngx_conf_t *cf, ngx_str_t *name,
-    ngx_str_t *text)
-{
-    ssize_t          n;
-    ngx_file_t       file;
-    ngx_file_info_t  fi;
-
-    ngx_memzero(&file, sizeof(ngx_file_t));
-
-    file.name = *name;
-    file.log = cf->log;
-
-    file.fd = ngx_open_file(name->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
-
-    if (file.fd == NGX_INVALID_FILE) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           "could not read the keys: " ngx_open_file_n
-                           " \"%V\" failed", name);
-        return NGX_ERROR;
+    } else {
+        rc = jwt_parse(&loader, text, len);
     }
 
-    text->data = NULL;
-
-    if (ngx_fd_info(file.fd, &fi) == NGX_FILE_ERROR) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           ngx_fd_info_n " \"%V\" failed", name);
-        goto failed;
-    }
-
-    if (!ngx_is_file(&fi)
-        || ngx_file_size(&fi) > NGX_HTTP_GATEWAY_JWT_KEYS_SIZE)
+    if (rc == NGX_HTTP_GATEWAY_JWT_FINE
+        && EVP_Digest(text, len, loader.keys->digest, NULL, EVP_sha256(),
+                      NULL) != 1)
     {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" is not a file of at most %ui bytes", name,
-                           (ngx_uint_t) NGX_HTTP_GATEWAY_JWT_KEYS_SIZE);
-        goto failed;
+        rc = NGX_HTTP_GATEWAY_JWT_NO_MEMORY;
     }
 
-    text->len = (size_t) ngx_file_size(&fi);
+    ERR_clear_error();
 
-    text->data = ngx_alloc(text->len + 1, cf->log);
-    if (text->data == NULL) {
-        goto failed;
+    if (rc != NGX_HTTP_GATEWAY_JWT_FINE) {
+        ngx_http_gateway_jwt_keys_unref(loader.keys);
+        return rc;
     }
 
-    n = ngx_read_file(&file, text->data, text->len, 0);
+    *keys_r = loader.keys;
 
-    if (n == NGX_ERROR || (size_t) n != text->len) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "could not read the keys in \"%V\"", name);
-        goto failed;
-    }
-
-    (void) ngx_close_file(file.fd);
-
-    return NGX_OK;
-
-failed:
-
-    ngx_free(text->data);
-    (void) ngx_close_file(file.fd);
-
-    return NGX_ERROR;
+    return NGX_HTTP_GATEWAY_JWT_FINE;
 }
 
 
-static ngx_int_t
-ngx_http_gateway_jwt_keys_parse(ngx_http_gateway_jwt_loader_t *loader,
-    ngx_str_t *text)
+static int
+jwt_refuse(jwt_loader_t *loader, const char *format, ...)
 {
-    size_t     i;
-    ngx_int_t  rc;
+    va_list  args;
 
-    for (i = 0; i < text->len; i++) {
-        if (text->data[i] != ' ' && text->data[i] != '\t'
-            && text->data[i] != CR && text->data[i] != LF)
-        {
+    va_start(args, format);
+    (void) vsnprintf(loader->error, NGX_HTTP_GATEWAY_JWT_KEYS_ERROR, format,
+                     args);
+    va_end(args);
+
+    return NGX_HTTP_GATEWAY_JWT_REFUSED;
+}
+
+
+static int
+jwt_refuse_key(jwt_loader_t *loader, const char *what)
+{
+    return jwt_refuse(loader, "key %zu in \"%s\" is refused: %s",
+                      loader->number, loader->name, what);
+}
+
+
+static int
+jwt_parse(jwt_loader_t *loader, const unsigned char *text, size_t len)
+{
+    int            rc;
+    size_t         i;
+    bool           is_pem;
+    unsigned char  ch;
+
+    for (i = 0; i < len; i++) {
+        ch = text[i];
+
+        if (ch != ' ' && ch != '\t' && ch != '\r' && ch != '\n') {
             break;
         }
     }
 
-    if (i < text->len && text->data[i] == '{') {
-        rc = ngx_http_gateway_jwt_jwks_parse(loader, text);
-
-    } else if (ngx_strlcasestrn(text->data, text->data + text->len,
-                                (u_char *) "-----begin ", 11 - 1)
-               != NULL)
-    {
-        rc = ngx_http_gateway_jwt_pem_parse(loader, text);
+    if (i < len && text[i] == '{') {
+        rc = jwt_jwks_parse(loader, text, len);
 
     } else {
-        ngx_conf_log_error(NGX_LOG_EMERG, loader->cf, 0,
-                           "\"%V\" is neither a JWK Set nor PEM",
-                           &loader->keys->name);
-        return NGX_ERROR;
+        is_pem = false;
+
+        for (i = 0; i + 11 <= len && !is_pem; i++) {
+            is_pem = memcmp(text + i, "-----BEGIN ", 11) == 0;
+        }
+
+        if (!is_pem) {
+            return jwt_refuse(loader, "\"%s\" is neither a JWK Set nor PEM",
+                              loader->name);
+        }
+
+        rc = jwt_pem_parse(loader, text, len);
     }
 
-    if (rc != NGX_OK) {
+    if (rc != NGX_HTTP_GATEWAY_JWT_FINE) {
         return rc;
     }
 
-    if (loader->keys->keys.nelts == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, loader->cf, 0,
-                           "\"%V\" holds no key that can be used: RSA for "
-                           "RS256, EC on P-256 for ES256 or oct for HS256, to "
-                           "verify signatures with", &loader->keys->name);
-        return NGX_ERROR;
+    if (loader->keys->n == 0) {
+        return jwt_refuse(loader, "\"%s\" holds no key that can be used: RSA, "
+                          "EC on P-256, P-384 or P-521, Ed25519, Ed448 or "
+                          "oct, to verify signatures with", loader->name);
     }
 
-    return NGX_OK;
+    return NGX_HTTP_GATEWAY_JWT_FINE;
 }
 
 
 /* takes over what hangs on key, also if it fails */
 
-static ngx_int_t
-ngx_http_gateway_jwt_keys_add(ngx_http_gateway_jwt_loader_t *loader,
-    ngx_http_gateway_jwt_key_t *key)
+static int
+jwt_add(jwt_loader_t *loader, ngx_http_gateway_jwt_key_t *key)
 {
-    ngx_http_gateway_jwt_key_t  *slot;
+    ngx_http_gateway_jwt_keys_t  *keys = loader->keys;
 
-    if (loader->keys->keys.nelts == NGX_HTTP_GATEWAY_JWT_KEYS_MAX) {
-        EVP_PKEY_free(key->pkey);
-        return ngx_http_gateway_jwt_keys_error(loader, "one key too many");
+    if (keys->n == NGX_HTTP_GATEWAY_JWT_KEYS_MAX) {
+        jwt_key_clear(key);
+        return jwt_refuse_key(loader, "one key too many");
     }
 
-    slot = ngx_array_push(&loader->keys->keys);
-    if (slot == NULL) {
-        EVP_PKEY_free(key->pkey);
-        return NGX_ERROR;
-    }
+    keys->keys[keys->n++] = *key;
+    keys->algorithms |= key->algorithms;
 
-    *slot = *key;
-    loader->keys->algorithms |= key->algorithm;
-
-    return NGX_OK;
+    return NGX_HTTP_GATEWAY_JWT_FINE;
 }
 
 
-static ngx_int_t
-ngx_http_gateway_jwt_keys_error(ngx_http_gateway_jwt_loader_t *loader,
-    const char *what)
+static void
+jwt_key_clear(ngx_http_gateway_jwt_key_t *key)
 {
-    ngx_conf_log_error(NGX_LOG_EMERG, loader->cf, 0,
-                       "key %ui in \"%V\" is refused: %s", loader->number,
-                       &loader->keys->name, what);
+    EVP_PKEY_free(key->pkey);
+    free(key->kid);
 
-    return NGX_ERROR;
+    if (key->secret != NULL) {
+        OPENSSL_cleanse(key->secret, key->secret_len);
+        free(key->secret);
+    }
+
+    memset(key, 0, sizeof(ngx_http_gateway_jwt_key_t));
 }
 
 
-static ngx_int_t
-ngx_http_gateway_jwt_jwks_parse(ngx_http_gateway_jwt_loader_t *loader,
-    ngx_str_t *text)
+ngx_http_gateway_jwt_keys_t *
+ngx_http_gateway_jwt_keys_ref(ngx_http_gateway_jwt_keys_t *keys)
 {
+    keys->refs++;
+
+    return keys;
+}
+
+
+void
+ngx_http_gateway_jwt_keys_unref(ngx_http_gateway_jwt_keys_t *keys)
+{
+    size_t  i;
+
+    if (keys == NULL || --keys->refs != 0) {
+        return;
+    }
+
+    for (i = 0; i < keys->n; i++) {
+        jwt_key_clear(&keys->keys[i]);
+    }
+
+    free(keys);
+}
+
+
+unsigned
+ngx_http_gateway_jwt_keys_algorithms(const ngx_http_gateway_jwt_keys_t *keys)
+{
+    return keys->algorithms;
+}
+
+
+size_t
+ngx_http_gateway_jwt_keys_number(const ngx_http_gateway_jwt_keys_t *keys)
+{
+    return keys->n;
+}
+
+
+const unsigned char *
+ngx_http_gateway_jwt_keys_digest(const ngx_http_gateway_jwt_keys_t *keys)
+{
+    return keys->digest;
+}
+
+
+static int
+jwt_jwks_parse(jwt_loader_t *loader, const unsigned char *text, size_t len)
+{
+    int            rc;
     size_t         i;
     json_t        *set, *jwks, *jwk;
-    ngx_int_t      rc;
     json_error_t   error;
 
-    set = json_loadb((char *) text->data, text->len, JSON_REJECT_DUPLICATES,
-                     &error);
+    if (!jwt_is_shallow(text, len)) {
+        return jwt_refuse(loader, "\"%s\" is nested too deeply", loader->name);
+    }
+
+    set = json_loadb((const char *) text, len, JSON_REJECT_DUPLICATES, &error);
 
     if (set == NULL) {
-        ngx_conf_log_error(NGX_LOG_EMERG, loader->cf, 0,
-                           "\"%V\" is not valid JSON, line %d: %s",
-                           &loader->keys->name, error.line, error.text);
-        return NGX_ERROR;
+
+        if (json_error_code(&error) == json_error_out_of_memory) {
+            return NGX_HTTP_GATEWAY_JWT_NO_MEMORY;
+        }
+
+        return jwt_refuse(loader, "\"%s\" is not valid JSON, line %d: %s",
+                          loader->name, error.line, error.text);
     }
 
     jwks = json_object_get(set, "keys");
 
     if (!json_is_array(jwks)) {
-        ngx_conf_log_error(NGX_LOG_EMERG, loader->cf, 0,
-                           "\"%V\" is not a JWK Set: {\"keys\": [...]} is "
-                           "expected", &loader->keys->name);
         json_decref(set);
-        return NGX_ERROR;
+        return jwt_refuse(loader, "\"%s\" is not a JWK Set: {\"keys\": [...]} "
+                          "is expected", loader->name);
     }
 
-    rc = NGX_OK;
+    rc = NGX_HTTP_GATEWAY_JWT_FINE;
 
     json_array_foreach(jwks, i, jwk) {
         loader->number = i + 1;
 
-        rc = ngx_http_gateway_jwt_jwk_parse(loader, jwk);
+        rc = jwt_jwk_parse(loader, jwk);
 
-        if (rc == NGX_ERROR) {
-            break;
+        if (rc == JWT_SKIPPED) {
+            rc = NGX_HTTP_GATEWAY_JWT_FINE;
         }
 
-        rc = NGX_OK;
+        if (rc != NGX_HTTP_GATEWAY_JWT_FINE) {
+            break;
+        }
     }
 
     json_decref(set);
@@ -384,98 +395,134 @@ ngx_http_gateway_jwt_jwks_parse(ngx_http_gateway_jwt_loader_t *loader,
 }
 
 
-/* NGX_DECLINED: not for us, and skipped as RFC 7517, section 5, wants it */
+/* looks at the depth before a parser that recurses does */
 
-static ngx_int_t
-ngx_http_gateway_jwt_jwk_parse(ngx_http_gateway_jwt_loader_t *loader,
-    json_t *jwk)
+static bool
+jwt_is_shallow(const unsigned char *p, size_t len)
 {
-    json_t                      *kid;
-    ngx_int_t                    rc;
+    bool      is_string;
+    size_t    i;
+    unsigned  depth;
+
+    depth = 0;
+    is_string = false;
+
+    for (i = 0; i < len; i++) {
+
+        if (is_string) {
+
+            if (p[i] == '\\') {
+                i++;
+
+            } else if (p[i] == '"') {
+                is_string = false;
+            }
+
+        } else if (p[i] == '"') {
+            is_string = true;
+
+        } else if (p[i] == '{' || p[i] == '[') {
+
+            if (++depth > JWT_DEPTH_MAX) {
+                return false;
+            }
+
+        } else if ((p[i] == '}' || p[i] == ']') && depth != 0) {
+            depth--;
+        }
+    }
+
+    return true;
+}
+
+
+static int
+jwt_jwk_parse(jwt_loader_t *loader, json_t *jwk)
+{
+    int                          rc;
+    size_t                       i;
     const char                  *kty;
+    jwt_reader_pt                read;
     ngx_http_gateway_jwt_key_t   key;
 
-    ngx_memzero(&key, sizeof(ngx_http_gateway_jwt_key_t));
+    memset(&key, 0, sizeof(ngx_http_gateway_jwt_key_t));
 
     kty = json_string_value(json_object_get(jwk, "kty"));
 
     if (kty == NULL) {
-        return ngx_http_gateway_jwt_keys_error(loader, "it has no kty");
+        return jwt_refuse_key(loader, "it has no kty");
     }
 
-    if (ngx_strcmp(kty, "RSA") == 0) {
-        key.algorithm = NGX_HTTP_GATEWAY_JWT_RS256;
+    read = NULL;
 
-    } else if (ngx_strcmp(kty, "EC") == 0) {
-        key.algorithm = NGX_HTTP_GATEWAY_JWT_ES256;
-
-    } else if (ngx_strcmp(kty, "oct") == 0) {
-        key.algorithm = NGX_HTTP_GATEWAY_JWT_HS256;
-
-    } else {
-        return NGX_DECLINED;
+    for (i = 0; i < sizeof(jwt_kinds) / sizeof(jwt_kinds[0]); i++) {
+        if (strcmp(kty, jwt_kinds[i].kty) == 0) {
+            key.algorithms = jwt_kinds[i].algorithms;
+            read = jwt_kinds[i].read;
+        }
     }
 
-    if (key.algorithm != NGX_HTTP_GATEWAY_JWT_HS256
-        && json_object_get(jwk, "d") != NULL)
-    {
-        return ngx_http_gateway_jwt_keys_error(loader, "it is a private key; "
-                                  "give the gateway the public part only");
+    if (read == NULL) {
+        return JWT_SKIPPED;
     }
 
-    rc = ngx_http_gateway_jwt_jwk_is_usable(loader, jwk, key.algorithm);
+    if (read != jwt_jwk_oct && json_object_get(jwk, "d") != NULL) {
+        return jwt_refuse_key(loader, "it is a private key; give the gateway "
+                                      "the public part only");
+    }
 
-    if (rc != NGX_OK) {
+    rc = jwt_jwk_usable(loader, jwk, &key);
+
+    if (rc == NGX_HTTP_GATEWAY_JWT_FINE) {
+        rc = jwt_jwk_kid(loader, jwk, &key);
+    }
+
+    if (rc == NGX_HTTP_GATEWAY_JWT_FINE) {
+        rc = read(loader, jwk, &key);
+    }
+
+    if (rc != NGX_HTTP_GATEWAY_JWT_FINE) {
+        jwt_key_clear(&key);
         return rc;
     }
+
+    return jwt_add(loader, &key);
+}
+
+
+static int
+jwt_jwk_kid(jwt_loader_t *loader, json_t *jwk, ngx_http_gateway_jwt_key_t *key)
+{
+    json_t  *kid;
 
     kid = json_object_get(jwk, "kid");
 
-    if (kid != NULL) {
-
-        if (!json_is_string(kid)) {
-            return ngx_http_gateway_jwt_keys_error(loader,
-                                                   "its kid is not a string");
-        }
-
-        key.kid.len = json_string_length(kid);
-        key.kid.data = ngx_pnalloc(loader->cf->pool, key.kid.len + 1);
-
-        if (key.kid.data == NULL) {
-            return NGX_ERROR;
-        }
-
-        ngx_memcpy(key.kid.data, json_string_value(kid), key.kid.len + 1);
+    if (kid == NULL) {
+        return NGX_HTTP_GATEWAY_JWT_FINE;
     }
 
-    switch (key.algorithm) {
-
-    case NGX_HTTP_GATEWAY_JWT_HS256:
-        rc = ngx_http_gateway_jwt_jwk_oct(loader, jwk, &key);
-        break;
-
-    case NGX_HTTP_GATEWAY_JWT_RS256:
-        rc = ngx_http_gateway_jwt_jwk_rsa(loader, jwk, &key);
-        break;
-
-    default: /* NGX_HTTP_GATEWAY_JWT_ES256 */
-        rc = ngx_http_gateway_jwt_jwk_ec(loader, jwk, &key);
-        break;
+    if (!json_is_string(kid)) {
+        return jwt_refuse_key(loader, "its kid is not a string");
     }
 
-    if (rc != NGX_OK) {
-        return rc;
+    key->kid_len = json_string_length(kid);
+    key->kid = malloc(key->kid_len + 1);
+
+    if (key->kid == NULL) {
+        return NGX_HTTP_GATEWAY_JWT_NO_MEMORY;
     }
 
-    return ngx_http_gateway_jwt_keys_add(loader, &key);
+    memcpy(key->kid, json_string_value(kid), key->kid_len + 1);
+
+    return NGX_HTTP_GATEWAY_JWT_FINE;
 }
 
 
 /* what the key says of its own use: alg, use, key_ops */
 
-static ngx_int_t
-ngx_http_gateway_jwt_jwk_is_usable(ngx_http_gateway_jwt_loader_t *loader,
-    json_t *jwk, ngx_uint_t algorithm)
+static int
+jwt_jwk_usable(jwt_loader_t *loader, json_t *jwk,
+    ngx_http_gateway_jwt_key_t *key)
 {
     size_t   i;
     json_t  *alg, *use, *ops, *op;
@@ -488,80 +535,97 @@ ngx_http_gateway_jwt_jwk_is_usable(ngx_http_gateway_jwt_loader_t *loader,
         || (use != NULL && !json_is_string(use))
         || (ops != NULL && !json_is_array(ops)))
     {
-        return ngx_http_gateway_jwt_keys_error(loader, "alg and use must be "
-                                         "strings, key_ops must be an array");
+        return jwt_refuse_key(loader, "alg and use must be strings, key_ops "
+                                      "must be an array");
     }
 
-    if (alg != NULL
-        && ngx_http_gateway_jwt_algorithm((u_char *) json_string_value(alg),
-                                          json_string_length(alg))
-           != algorithm)
-    {
-        return NGX_DECLINED;
+    if (alg != NULL) {
+        key->algorithms &= ngx_http_gateway_jwt_algorithm(
+                               (const unsigned char *) json_string_value(alg),
+                               json_string_length(alg));
+        if (key->algorithms == 0) {
+            return JWT_SKIPPED;
+        }
     }
 
-    if (use != NULL && ngx_strcmp(json_string_value(use), "sig") != 0) {
-        return NGX_DECLINED;
+    if (use != NULL && strcmp(json_string_value(use), "sig") != 0) {
+        return JWT_SKIPPED;
     }
 
     if (ops == NULL) {
-        return NGX_OK;
+        return NGX_HTTP_GATEWAY_JWT_FINE;
     }
 
     json_array_foreach(ops, i, op) {
         if (json_is_string(op)
-            && ngx_strcmp(json_string_value(op), "verify") == 0)
+            && strcmp(json_string_value(op), "verify") == 0)
         {
-            return NGX_OK;
+            return NGX_HTTP_GATEWAY_JWT_FINE;
         }
     }
 
-    return NGX_DECLINED;
+    return JWT_SKIPPED;
 }
 
 
-static ngx_int_t
-ngx_http_gateway_jwt_jwk_oct(ngx_http_gateway_jwt_loader_t *loader,
-    json_t *jwk, ngx_http_gateway_jwt_key_t *key)
+/* a secret is at least as long as the digest (RFC 7518, section 3.2) */
+
+static int
+jwt_jwk_oct(jwt_loader_t *loader, json_t *jwk, ngx_http_gateway_jwt_key_t *key)
 {
-    long    len;
-    u_char  buf[NGX_HTTP_GATEWAY_JWT_SECRET_MAX];
+    long           len;
+    unsigned char  buf[NGX_HTTP_GATEWAY_JWT_SECRET_MAX];
 
-    len = ngx_http_gateway_jwt_jwk_bytes(jwk, "k", buf, sizeof(buf));
-
-    if (len < NGX_HTTP_GATEWAY_JWT_SECRET_MIN) {
-        return ngx_http_gateway_jwt_keys_error(loader, "k must be 32 to 1024 "
-                                          "bytes in base64url (RFC 7518, 3.2)");
+    if (!loader->takes_secrets) {
+        return jwt_refuse_key(loader, "it is an HMAC secret, which must not "
+                                      "be handed out");
     }
 
-    key->secret.data = ngx_pnalloc(loader->cf->pool, len);
+    len = jwt_jwk_bytes(jwk, "k", buf, sizeof(buf));
 
-    if (key->secret.data != NULL) {
-        key->secret.len = len;
-        ngx_memcpy(key->secret.data, buf, len);
+    if (len < 64) {
+        key->algorithms &= ~(unsigned) NGX_HTTP_GATEWAY_JWT_HS512;
+    }
+
+    if (len < 48) {
+        key->algorithms &= ~(unsigned) NGX_HTTP_GATEWAY_JWT_HS384;
+    }
+
+    if (len < NGX_HTTP_GATEWAY_JWT_SECRET_MIN || key->algorithms == 0) {
+        OPENSSL_cleanse(buf, sizeof(buf));
+        return jwt_refuse_key(loader, "k must be 32 to 1024 bytes in "
+                              "base64url, 48 for HS384, 64 for HS512 (RFC "
+                              "7518, 3.2)");
+    }
+
+    key->secret = malloc((size_t) len);
+
+    if (key->secret != NULL) {
+        key->secret_len = (size_t) len;
+        memcpy(key->secret, buf, (size_t) len);
     }
 
     OPENSSL_cleanse(buf, sizeof(buf));
 
-    return key->secret.data != NULL ? NGX_OK : NGX_ERROR;
+    return key->secret != NULL ? NGX_HTTP_GATEWAY_JWT_FINE
+                               : NGX_HTTP_GATEWAY_JWT_NO_MEMORY;
 }
 
 
-static ngx_int_t
-ngx_http_gateway_jwt_jwk_rsa(ngx_http_gateway_jwt_loader_t *loader,
-    json_t *jwk, ngx_http_gateway_jwt_key_t *key)
+static int
+jwt_jwk_rsa(jwt_loader_t *loader, json_t *jwk, ngx_http_gateway_jwt_key_t *key)
 {
     long             nlen, elen;
-    u_char           nbuf[NGX_HTTP_GATEWAY_JWT_RSA_MAX / 8], ebuf[8];
     BIGNUM          *n, *e;
+    unsigned char    nbuf[NGX_HTTP_GATEWAY_JWT_RSA_MAX / 8], ebuf[8];
     OSSL_PARAM_BLD  *bld;
 
-    nlen = ngx_http_gateway_jwt_jwk_bytes(jwk, "n", nbuf, sizeof(nbuf));
-    elen = ngx_http_gateway_jwt_jwk_bytes(jwk, "e", ebuf, sizeof(ebuf));
+    nlen = jwt_jwk_bytes(jwk, "n", nbuf, sizeof(nbuf));
+    elen = jwt_jwk_bytes(jwk, "e", ebuf, sizeof(ebuf));
 
     if (nlen <= 0 || elen <= 0) {
-        return ngx_http_gateway_jwt_keys_error(loader, "n and e must be "
-                              "base64url of at most 1024 bytes and 8 bytes");
+        return jwt_refuse_key(loader, "n and e must be base64url of at most "
+                                      "1024 bytes and 8 bytes");
     }
 
     n = BN_bin2bn(nbuf, (int) nlen, NULL);
@@ -572,66 +636,118 @@ ngx_http_gateway_jwt_jwk_rsa(ngx_http_gateway_jwt_loader_t *loader,
         && OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_N, n) == 1
         && OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_E, e) == 1)
     {
-        key->pkey = ngx_http_gateway_jwt_pkey_make("RSA", bld);
+        key->pkey = jwt_pkey_make("RSA", bld);
     }
 
     OSSL_PARAM_BLD_free(bld);
     BN_free(e);
     BN_free(n);
 
-    return ngx_http_gateway_jwt_pkey_check(loader, key);
+    return jwt_pkey_check(loader, key);
 }
 
 
-static ngx_int_t
-ngx_http_gateway_jwt_jwk_ec(ngx_http_gateway_jwt_loader_t *loader,
-    json_t *jwk, ngx_http_gateway_jwt_key_t *key)
+static int
+jwt_jwk_ec(jwt_loader_t *loader, json_t *jwk, ngx_http_gateway_jwt_key_t *key)
 {
-    u_char           point[65];
-    const char      *crv;
-    OSSL_PARAM_BLD  *bld;
+    size_t              i, size;
+    const char         *name;
+    unsigned char       point[1 + 2 * JWT_COORD_MAX];
+    OSSL_PARAM_BLD     *bld;
+    const jwt_curve_t  *curve;
 
-    crv = json_string_value(json_object_get(jwk, "crv"));
+    name = json_string_value(json_object_get(jwk, "crv"));
 
-    if (crv == NULL) {
-        return ngx_http_gateway_jwt_keys_error(loader, "it has no crv");
+    if (name == NULL) {
+        return jwt_refuse_key(loader, "it has no crv");
     }
 
-    if (ngx_strcmp(crv, "P-256") != 0) {
-        return NGX_DECLINED;
+    curve = NULL;
+
+    for (i = 0; i < JWT_CURVES; i++) {
+        if (strcmp(name, jwt_curves[i].crv) == 0) {
+            curve = &jwt_curves[i];
+        }
+    }
+
+    if (curve == NULL) {
+        return JWT_SKIPPED;
+    }
+
+    key->algorithms &= curve->algorithm;
+
+    if (key->algorithms == 0) {
+        return JWT_SKIPPED;
     }
 
     point[0] = POINT_CONVERSION_UNCOMPRESSED;
+    size = curve->size;
 
-    if (ngx_http_gateway_jwt_jwk_bytes(jwk, "x", point + 1, 32) != 32
-        || ngx_http_gateway_jwt_jwk_bytes(jwk, "y", point + 33, 32) != 32)
+    if (jwt_jwk_bytes(jwk, "x", point + 1, size) != (long) size
+        || jwt_jwk_bytes(jwk, "y", point + 1 + size, size) != (long) size)
     {
-        return ngx_http_gateway_jwt_keys_error(loader, "x and y must be 32 "
-                                               "bytes each in base64url");
+        return jwt_refuse_key(loader, "x and y must be 32 bytes each in "
+                              "base64url, 48 of P-384, 66 of P-521");
     }
 
     bld = OSSL_PARAM_BLD_new();
 
     if (bld != NULL
         && OSSL_PARAM_BLD_push_utf8_string(bld, OSSL_PKEY_PARAM_GROUP_NAME,
-                                           "prime256v1", 0) == 1
+                                           curve->group, 0) == 1
         && OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY,
-                                            point, sizeof(point)) == 1)
+                                            point, 1 + 2 * size) == 1)
     {
-        key->pkey = ngx_http_gateway_jwt_pkey_make("EC", bld);
+        key->pkey = jwt_pkey_make("EC", bld);
     }
 
     OSSL_PARAM_BLD_free(bld);
 
-    return ngx_http_gateway_jwt_pkey_check(loader, key);
+    return jwt_pkey_check(loader, key);
+}
+
+
+static int
+jwt_jwk_okp(jwt_loader_t *loader, json_t *jwk, ngx_http_gateway_jwt_key_t *key)
+{
+    int            type;
+    size_t         size;
+    const char    *crv;
+    unsigned char  x[57];
+
+    crv = json_string_value(json_object_get(jwk, "crv"));
+
+    if (crv == NULL) {
+        return jwt_refuse_key(loader, "it has no crv");
+    }
+
+    if (strcmp(crv, "Ed25519") == 0) {
+        type = EVP_PKEY_ED25519;
+        size = 32;
+
+    } else if (strcmp(crv, "Ed448") == 0) {
+        type = EVP_PKEY_ED448;
+        size = 57;
+
+    } else {
+        return JWT_SKIPPED;
+    }
+
+    if (jwt_jwk_bytes(jwk, "x", x, size) != (long) size) {
+        return jwt_refuse_key(loader, "x must be 32 bytes in base64url, 57 of "
+                                      "Ed448");
+    }
+
+    key->pkey = EVP_PKEY_new_raw_public_key(type, NULL, x, size);
+
+    return jwt_pkey_check(loader, key);
 }
 
 
 /* the length, or -1 */
 
 static long
-ngx_http_gateway_jwt_jwk_bytes(json_t *jwk, const char *name, u_char *buf,
-    size_t size)
+jwt_jwk_bytes(json_t *jwk, const char *name, unsigned char *buf, size_t size)
 {
     json_t  *value;
 
@@ -642,15 +758,15 @@ ngx_http_gateway_jwt_jwk_bytes(json_t *jwk, const char *name, u_char *buf,
     }
 
     return ngx_http_gateway_jwt_base64url(buf, size,
-                                          (u_char *) json_string_value(value),
-                                          json_string_length(value));
+                             (const unsigned char *) json_string_value(value),
+                             json_string_length(value));
 }
 
 
 /* NULL also means that OpenSSL does not take the parameters */
 
 static EVP_PKEY *
-ngx_http_gateway_jwt_pkey_make(const char *type, OSSL_PARAM_BLD *bld)
+jwt_pkey_make(const char *type, OSSL_PARAM_BLD *bld)
 {
     EVP_PKEY      *pkey;
     OSSL_PARAM    *params;
@@ -676,39 +792,39 @@ ngx_http_gateway_jwt_pkey_make(const char *type, OSSL_PARAM_BLD *bld)
 
 /* one or more PUBLIC KEY or CERTIFICATE blocks; text around them is skipped */
 
-static ngx_int_t
-ngx_http_gateway_jwt_pem_parse(ngx_http_gateway_jwt_loader_t *loader,
-    ngx_str_t *text)
+static int
+jwt_pem_parse(jwt_loader_t *loader, const unsigned char *text, size_t len)
 {
-    BIO        *bio;
-    char       *name, *header;
-    long        len;
-    u_char     *der;
-    ngx_int_t   rc;
+    int             rc;
+    BIO            *bio;
+    char           *name, *header;
+    long            der_len;
+    unsigned char  *der;
 
-    bio = BIO_new_mem_buf(text->data, (int) text->len);
+    bio = BIO_new_mem_buf(text, (int) len);
     if (bio == NULL) {
-        return NGX_ERROR;
+        return NGX_HTTP_GATEWAY_JWT_NO_MEMORY;
     }
 
-    rc = NGX_OK;
+    rc = NGX_HTTP_GATEWAY_JWT_FINE;
 
-    while (rc == NGX_OK && PEM_read_bio(bio, &name, &header, &der, &len) == 1)
+    while (rc == NGX_HTTP_GATEWAY_JWT_FINE
+           && PEM_read_bio(bio, &name, &header, &der, &der_len) == 1)
     {
         loader->number++;
 
-        rc = ngx_http_gateway_jwt_pem_key(loader, name, der, len);
+        rc = jwt_pem_key(loader, name, der, der_len);
 
         OPENSSL_free(name);
         OPENSSL_free(header);
-        OPENSSL_clear_free(der, (size_t) len);
+        OPENSSL_clear_free(der, (size_t) der_len);
     }
 
-    if (rc == NGX_OK
+    if (rc == NGX_HTTP_GATEWAY_JWT_FINE
         && ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
     {
         loader->number++;
-        rc = ngx_http_gateway_jwt_keys_error(loader, "it is broken PEM");
+        rc = jwt_refuse_key(loader, "it is broken PEM");
     }
 
     BIO_free(bio);
@@ -717,25 +833,25 @@ ngx_http_gateway_jwt_pem_parse(ngx_http_gateway_jwt_loader_t *loader,
 }
 
 
-static ngx_int_t
-ngx_http_gateway_jwt_pem_key(ngx_http_gateway_jwt_loader_t *loader,
-    const char *name, const u_char *der, long len)
+static int
+jwt_pem_key(jwt_loader_t *loader, const char *name, const unsigned char *der,
+    long len)
 {
+    int                          rc;
     X509                        *cert;
-    ngx_int_t                    rc;
     ngx_http_gateway_jwt_key_t   key;
 
-    ngx_memzero(&key, sizeof(ngx_http_gateway_jwt_key_t));
+    memset(&key, 0, sizeof(ngx_http_gateway_jwt_key_t));
 
-    if (ngx_strstr(name, "PRIVATE KEY") != NULL) {
-        return ngx_http_gateway_jwt_keys_error(loader, "it is a private key; "
-                "give the gateway the public part only (openssl pkey -pubout)");
+    if (strstr(name, "PRIVATE KEY") != NULL) {
+        return jwt_refuse_key(loader, "it is a private key; give the gateway "
+                              "the public part only (openssl pkey -pubout)");
     }
 
-    if (ngx_strcmp(name, PEM_STRING_PUBLIC) == 0) {
+    if (strcmp(name, PEM_STRING_PUBLIC) == 0) {
         key.pkey = d2i_PUBKEY(NULL, &der, len);
 
-    } else if (ngx_strcmp(name, PEM_STRING_X509) == 0) {
+    } else if (strcmp(name, PEM_STRING_X509) == 0) {
         cert = d2i_X509(NULL, &der, len);
 
         if (cert != NULL) {
@@ -744,56 +860,88 @@ ngx_http_gateway_jwt_pem_key(ngx_http_gateway_jwt_loader_t *loader,
         }
 
     } else {
-        return ngx_http_gateway_jwt_keys_error(loader, "it is neither a "
-                                           "PUBLIC KEY nor a CERTIFICATE");
+        return jwt_refuse_key(loader, "it is neither a PUBLIC KEY nor a "
+                                      "CERTIFICATE");
     }
 
     if (key.pkey == NULL) {
-        return ngx_http_gateway_jwt_keys_error(loader, "it cannot be read");
+        return jwt_refuse_key(loader, "it cannot be read");
     }
 
-    if (EVP_PKEY_is_a(key.pkey, "RSA")) {
-        key.algorithm = NGX_HTTP_GATEWAY_JWT_RS256;
+    rc = jwt_pem_algorithms(loader, &key);
 
-    } else if (EVP_PKEY_is_a(key.pkey, "EC")) {
-        key.algorithm = NGX_HTTP_GATEWAY_JWT_ES256;
-
-    } else {
-        EVP_PKEY_free(key.pkey);
-        return ngx_http_gateway_jwt_keys_error(loader,
-                                               "it is neither RSA nor EC");
+    if (rc == NGX_HTTP_GATEWAY_JWT_FINE) {
+        rc = jwt_pkey_check(loader, &key);
     }
 
-    rc = ngx_http_gateway_jwt_pkey_check(loader, &key);
-
-    if (rc != NGX_OK) {
+    if (rc != NGX_HTTP_GATEWAY_JWT_FINE) {
+        jwt_key_clear(&key);
         return rc;
     }
 
-    return ngx_http_gateway_jwt_keys_add(loader, &key);
+    return jwt_add(loader, &key);
 }
 
 
-/* frees the key if it is not NGX_OK */
+static int
+jwt_pem_algorithms(jwt_loader_t *loader, ngx_http_gateway_jwt_key_t *key)
+{
+    char    group[64];
+    size_t  i;
 
-static ngx_int_t
-ngx_http_gateway_jwt_pkey_check(ngx_http_gateway_jwt_loader_t *loader,
-    ngx_http_gateway_jwt_key_t *key)
+    if (EVP_PKEY_is_a(key->pkey, "RSA")) {
+        key->algorithms = NGX_HTTP_GATEWAY_JWT_RSA;
+
+    } else if (EVP_PKEY_is_a(key->pkey, "RSA-PSS")) {
+        key->algorithms = NGX_HTTP_GATEWAY_JWT_PS256
+                          |NGX_HTTP_GATEWAY_JWT_PS384
+                          |NGX_HTTP_GATEWAY_JWT_PS512;
+
+    } else if (EVP_PKEY_is_a(key->pkey, "ED25519")
+               || EVP_PKEY_is_a(key->pkey, "ED448"))
+    {
+        key->algorithms = NGX_HTTP_GATEWAY_JWT_EDDSA;
+
+    } else if (!EVP_PKEY_is_a(key->pkey, "EC")) {
+        return jwt_refuse_key(loader, "it is none of RSA, EC, Ed25519, Ed448");
+
+    } else if (EVP_PKEY_get_utf8_string_param(key->pkey,
+                       OSSL_PKEY_PARAM_GROUP_NAME, group, sizeof(group), NULL)
+               == 1)
+    {
+        for (i = 0; i < JWT_CURVES; i++) {
+            if (strcmp(group, jwt_curves[i].group) == 0) {
+                key->algorithms = jwt_curves[i].algorithm;
+            }
+        }
+    }
+
+    if (key->algorithms == 0) {
+        return jwt_refuse_key(loader, "its curve is none of P-256, P-384, "
+                                      "P-521");
+    }
+
+    return NGX_HTTP_GATEWAY_JWT_FINE;
+}
+
+
+/* what can be wrong with a public key that could be read */
+
+static int
+jwt_pkey_check(jwt_loader_t *loader, ngx_http_gateway_jwt_key_t *key)
 {
     int            bits;
-    char           group[64];
     const char    *what;
     EVP_PKEY_CTX  *ctx;
 
     if (key->pkey == NULL) {
-        return ngx_http_gateway_jwt_keys_error(loader, "its numbers do not "
-                                               "make a public key");
+        return jwt_refuse_key(loader, "its numbers do not make a public key");
     }
 
     what = NULL;
     bits = EVP_PKEY_get_bits(key->pkey);
 
-    if (key->algorithm == NGX_HTTP_GATEWAY_JWT_RS256) {
+    if (key->algorithms & NGX_HTTP_GATEWAY_JWT_RSA) {
 
         if (bits < NGX_HTTP_GATEWAY_JWT_RSA_MIN) {
             what = "RSA keys of less than 2048 bits are too weak";
@@ -801,12 +949,6 @@ ngx_http_gateway_jwt_pkey_check(ngx_http_gateway_jwt_loader_t *loader,
         } else if (bits > NGX_HTTP_GATEWAY_JWT_RSA_MAX) {
             what = "RSA keys of more than 8192 bits are too slow";
         }
-
-    } else if (EVP_PKEY_get_utf8_string_param(key->pkey,
-                   OSSL_PKEY_PARAM_GROUP_NAME, group, sizeof(group), NULL) != 1
-               || ngx_strcmp(group, "prime256v1") != 0)
-    {
-        what = "its curve is not P-256";
     }
 
     if (what == NULL) {
@@ -819,42 +961,50 @@ ngx_http_gateway_jwt_pkey_check(ngx_http_gateway_jwt_loader_t *loader,
         EVP_PKEY_CTX_free(ctx);
     }
 
-    if (what == NULL) {
-        return NGX_OK;
-    }
-
-    EVP_PKEY_free(key->pkey);
-    key->pkey = NULL;
-
-    return ngx_http_gateway_jwt_keys_error(loader, what);
+    return what == NULL ? NGX_HTTP_GATEWAY_JWT_FINE
+                        : jwt_refuse_key(loader, what);
 }
 
 
-ngx_int_t
+int
+ngx_http_gateway_jwt_keys_fit(const ngx_http_gateway_jwt_keys_t *keys,
+    const ngx_http_gateway_jwt_token_t *token)
+{
+    size_t  i;
+
+    for (i = 0; i < keys->n; i++) {
+        if (jwt_fits(&keys->keys[i], token)) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+int
 ngx_http_gateway_jwt_keys_verify(const ngx_http_gateway_jwt_keys_t *keys,
     const ngx_http_gateway_jwt_token_t *token,
     const ngx_http_gateway_jwt_parts_t *parts, const char **reason_r)
 {
-    long                               len;
-    u_char                             sig[NGX_HTTP_GATEWAY_JWT_SIG_MAX];
-    ngx_int_t                          rc;
-    ngx_uint_t                         i, tried;
-    const ngx_http_gateway_jwt_key_t  *key;
+    int            rc;
+    long           len;
+    size_t         i, tried;
+    unsigned char  sig[NGX_HTTP_GATEWAY_JWT_SIG_MAX];
 
     len = ngx_http_gateway_jwt_base64url(sig, sizeof(sig),
                                          parts->signature.data,
                                          parts->signature.len);
     if (len <= 0) {
         *reason_r = "the signature of the token is not base64url";
-        return NGX_DECLINED;
+        return NGX_HTTP_GATEWAY_JWT_REFUSED;
     }
 
-    key = keys->keys.elts;
     tried = 0;
 
-    for (i = 0; i < keys->keys.nelts; i++) {
+    for (i = 0; i < keys->n; i++) {
 
-        if (!ngx_http_gateway_jwt_key_fits(&key[i], token)) {
+        if (!jwt_fits(&keys->keys[i], token)) {
             continue;
         }
 
@@ -862,147 +1012,38 @@ ngx_http_gateway_jwt_keys_verify(const ngx_http_gateway_jwt_keys_t *keys,
             break;
         }
 
-        rc = ngx_http_gateway_jwt_key_verify(&key[i], sig, (size_t) len,
-                                             &parts->content);
-        if (rc != NGX_DECLINED) {
+        rc = ngx_http_gateway_jwt_signature_check(&keys->keys[i],
+                                        ngx_http_gateway_jwt_token_alg(token),
+                                        sig, (size_t) len, &parts->content);
+
+        if (rc != NGX_HTTP_GATEWAY_JWT_REFUSED) {
             return rc;
         }
     }
 
     *reason_r = tried == 0 ? "no key fits the token"
                            : "the signature of the token is wrong";
-    return NGX_DECLINED;
+
+    return NGX_HTTP_GATEWAY_JWT_REFUSED;
 }
 
 
-static ngx_int_t
-ngx_http_gateway_jwt_key_fits(const ngx_http_gateway_jwt_key_t *key,
+static bool
+jwt_fits(const ngx_http_gateway_jwt_key_t *key,
     const ngx_http_gateway_jwt_token_t *token)
 {
     ngx_http_gateway_jwt_slice_t  kid;
 
-    if (key->algorithm != ngx_http_gateway_jwt_token_alg(token)) {
-        return 0;
+    if (!(key->algorithms & ngx_http_gateway_jwt_token_alg(token))) {
+        return false;
     }
 
     kid = ngx_http_gateway_jwt_token_kid(token);
 
-    if (kid.data == NULL || key->kid.data == NULL) {
-        return 1;
+    if (kid.data == NULL || key->kid == NULL) {
+        return true;
     }
 
-    return kid.len == key->kid.len
-           && ngx_memcmp(kid.data, key->kid.data, kid.len) == 0;
-}
-
-
-static ngx_int_t
-ngx_http_gateway_jwt_key_verify(const ngx_http_gateway_jwt_key_t *key,
-    const u_char *sig, size_t len,
-    const ngx_http_gateway_jwt_slice_t *content)
-{
-    int          rc;
-    u_char       der[NGX_HTTP_GATEWAY_JWT_DER_MAX];
-    EVP_MD_CTX  *ctx;
-
-    if (key->algorithm == NGX_HTTP_GATEWAY_JWT_HS256) {
-        return ngx_http_gateway_jwt_secret_verify(&key->secret, sig, len,
-                                                  content);
-    }
-
-    if (key->algorithm == NGX_HTTP_GATEWAY_JWT_ES256) {
-
-        if (len != NGX_HTTP_GATEWAY_JWT_ES256_LEN) {
-            return NGX_DECLINED;
-        }
-
-        rc = ngx_http_gateway_jwt_es256_der(sig, der);
-
-        if (rc <= 0) {
-            ERR_clear_error();
-            return NGX_ERROR;
-        }
-
-        sig = der;
-        len = (size_t) rc;
-    }
-
-    ctx = EVP_MD_CTX_new();
-    if (ctx == NULL) {
-        ERR_clear_error();
-        return NGX_ERROR;
-    }
-
-    /* the padding of RSA is PKCS #1 v1.5 unless one asks for another */
-
-    if (EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, key->pkey) != 1) {
-        EVP_MD_CTX_free(ctx);
-        ERR_clear_error();
-        return NGX_ERROR;
-    }
-
-    rc = EVP_DigestVerify(ctx, sig, len, content->data, content->len);
-
-    EVP_MD_CTX_free(ctx);
-
-    /* else the next TLS connection would be blamed for it */
-
-    ERR_clear_error();
-
-    return rc == 1 ? NGX_OK : NGX_DECLINED;
-}
-
-
-static ngx_int_t
-ngx_http_gateway_jwt_secret_verify(const ngx_str_t *secret, const u_char *sig,
-    size_t len, const ngx_http_gateway_jwt_slice_t *content)
-{
-    u_char    mac[EVP_MAX_MD_SIZE];
-    unsigned  n;
-
-    if (HMAC(EVP_sha256(), secret->data, (int) secret->len, content->data,
-             content->len, mac, &n)
-        == NULL)
-    {
-        ERR_clear_error();
-        return NGX_ERROR;
-    }
-
-    return n == len && CRYPTO_memcmp(mac, sig, n) == 0 ? NGX_OK
-                                                       : NGX_DECLINED;
-}
-
-
-/* the length of what was written to der, or less than 1 */
-
-static int
-ngx_http_gateway_jwt_es256_der(const u_char *sig, u_char *der)
-{
-    int         n;
-    BIGNUM     *r, *s;
-    ECDSA_SIG  *pair;
-
-    n = -1;
-
-    r = BN_bin2bn(sig, NGX_HTTP_GATEWAY_JWT_ES256_LEN / 2, NULL);
-    s = BN_bin2bn(sig + NGX_HTTP_GATEWAY_JWT_ES256_LEN / 2,
-                  NGX_HTTP_GATEWAY_JWT_ES256_LEN / 2, NULL);
-    pair = ECDSA_SIG_new();
-
-    if (r == NULL || s == NULL || pair == NULL
-        || ECDSA_SIG_set0(pair, r, s) != 1)
-    {
-        BN_free(r);
-        BN_free(s);
-        ECDSA_SIG_free(pair);
-        return n;
-    }
-
-    /* r and s are the pair's now; DER of both has at most 72 bytes */
-
-    n = i2d_ECDSA_SIG(pair, &der);
-
-    ECDSA_SIG_free(pair);
-
-    return n;
+    return kid.len == key->kid_len
+           && memcmp(kid.data, key->kid, kid.len) == 0;
 }

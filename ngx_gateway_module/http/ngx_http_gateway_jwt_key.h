@@ -1,74 +1,120 @@
 /*
  * Copyright (C) the Warren authors
  *
- * Sets of keys that tokens are verified with: read and parsed once, when the
- * configuration is, and const from then on.
+ * Sets of keys that tokens are verified with, parsed once and const from then
+ * on.  Plain C11, jansson and OpenSSL, so that it can be tested without nginx.
  */
 
 #ifndef _NGX_HTTP_GATEWAY_JWT_KEY_H_INCLUDED_
 #define _NGX_HTTP_GATEWAY_JWT_KEY_H_INCLUDED_
 
 
-#include <ngx_config.h>
-#include <ngx_core.h>
-
-#include "ngx_http_gateway_digest.h"
 #include "ngx_http_gateway_jwt_token.h"
 
 
-/* larger files are refused */
+/* larger texts are refused */
 
-#define NGX_HTTP_GATEWAY_JWT_KEYS_SIZE   262144
+#define NGX_HTTP_GATEWAY_JWT_KEYS_SIZE    262144
 
 /* sets of more keys are refused */
 
-#define NGX_HTTP_GATEWAY_JWT_KEYS_MAX    256
+#define NGX_HTTP_GATEWAY_JWT_KEYS_MAX     256
 
 /* keys tried for a token without kid; further ones that fit are not */
 
-#define NGX_HTTP_GATEWAY_JWT_KEYS_TRIED  4
+#define NGX_HTTP_GATEWAY_JWT_KEYS_TRIED   4
 
 /* bits of a modulus, bytes of a secret; others are refused */
 
-#define NGX_HTTP_GATEWAY_JWT_RSA_MIN     2048
-#define NGX_HTTP_GATEWAY_JWT_RSA_MAX     8192
-#define NGX_HTTP_GATEWAY_JWT_SECRET_MIN  32
-#define NGX_HTTP_GATEWAY_JWT_SECRET_MAX  1024
+#define NGX_HTTP_GATEWAY_JWT_RSA_MIN      2048
+#define NGX_HTTP_GATEWAY_JWT_RSA_MAX      8192
+#define NGX_HTTP_GATEWAY_JWT_SECRET_MIN   32
+#define NGX_HTTP_GATEWAY_JWT_SECRET_MAX   1024
+
+/* bytes of the text that says why a set is refused; it is cut there */
+
+#define NGX_HTTP_GATEWAY_JWT_KEYS_ERROR   512
+
+/* bytes of a set's digest */
+
+#define NGX_HTTP_GATEWAY_JWT_KEYS_DIGEST  32
+
+
+struct evp_pkey_st;
+
+typedef struct ngx_http_gateway_jwt_keys_s  ngx_http_gateway_jwt_keys_t;
 
 
 typedef struct {
-    ngx_str_t    name;                  /* of the file */
-    ngx_array_t  keys;                  /* never empty */
+    char                *kid;           /* NULL: it has none */
+    size_t               kid_len;
 
-    /* of what the file held: the same content is the same set */
-    u_char       digest[NGX_HTTP_GATEWAY_DIGEST_LEN];
+    /* bits of algorithms that it may be used with; never 0 */
+    unsigned             algorithms;
 
-    /* NGX_HTTP_GATEWAY_JWT_*256: what the keys can verify, together */
-    ngx_uint_t   algorithms;
-} ngx_http_gateway_jwt_keys_t;
+    struct evp_pkey_st  *pkey;          /* NULL: it is a secret */
+    unsigned char       *secret;        /* NULL: it is a public key */
+    size_t               secret_len;
+} ngx_http_gateway_jwt_key_t;
 
-
-/*
- * Reads a file that holds a JWK Set or public keys and certificates in PEM.
- * name is made absolute.  The keys live as long as cf->pool.  Returns NULL
- * after it has logged what to mend.
- */
-ngx_http_gateway_jwt_keys_t *ngx_http_gateway_jwt_keys_load(ngx_conf_t *cf,
-    ngx_str_t *name);
 
 /*
- * Whether one of the keys made the signature.  A key fits if it is of the
- * algorithm's type and, where the token names a kid and the key has one, of
- * that kid.
- *
- *     NGX_OK        it is good
- *     NGX_DECLINED  it is not; *reason_r says why in a static string
- *     NGX_ERROR     memory
+ * Makes a set of one reference from a JWK Set or from public keys and
+ * certificates in PEM.  name is for errors.  Without takes_secrets a key of
+ * the kind oct makes it refused.  Returns FINE, REFUSED with a text in error_r
+ * of NGX_HTTP_GATEWAY_JWT_KEYS_ERROR bytes, or NO_MEMORY.
  */
-ngx_int_t ngx_http_gateway_jwt_keys_verify(
-    const ngx_http_gateway_jwt_keys_t *keys,
+int ngx_http_gateway_jwt_keys_new(const char *name, const unsigned char *text,
+    size_t len, int takes_secrets, ngx_http_gateway_jwt_keys_t **keys_r,
+    char *error_r);
+
+/* One more owner; returns keys. */
+ngx_http_gateway_jwt_keys_t *ngx_http_gateway_jwt_keys_ref(
+    ngx_http_gateway_jwt_keys_t *keys);
+
+/* One owner less; the last one frees it.  NULL is allowed. */
+void ngx_http_gateway_jwt_keys_unref(ngx_http_gateway_jwt_keys_t *keys);
+
+/* The algorithms that its keys can verify, together, as bits. */
+unsigned ngx_http_gateway_jwt_keys_algorithms(
+    const ngx_http_gateway_jwt_keys_t *keys);
+
+/* How many keys it has; at least one. */
+size_t ngx_http_gateway_jwt_keys_number(
+    const ngx_http_gateway_jwt_keys_t *keys);
+
+/*
+ * The SHA-256 of the text it was made of, NGX_HTTP_GATEWAY_JWT_KEYS_DIGEST
+ * bytes: the same content is the same set.
+ */
+const unsigned char *ngx_http_gateway_jwt_keys_digest(
+    const ngx_http_gateway_jwt_keys_t *keys);
+
+/*
+ * Whether there is a key of the token's algorithm and, where both name one, of
+ * its kid.
+ */
+int ngx_http_gateway_jwt_keys_fit(const ngx_http_gateway_jwt_keys_t *keys,
+    const ngx_http_gateway_jwt_token_t *token);
+
+/*
+ * Whether one of the keys that fit made the signature.  Returns FINE, REFUSED
+ * with the reason in a static string, or NO_MEMORY.
+ */
+int ngx_http_gateway_jwt_keys_verify(const ngx_http_gateway_jwt_keys_t *keys,
     const ngx_http_gateway_jwt_token_t *token,
     const ngx_http_gateway_jwt_parts_t *parts, const char **reason_r);
+
+
+/* ngx_http_gateway_jwt_signature.c */
+
+/*
+ * Whether the key made that signature of content with the algorithm alg, which
+ * must be one of the key's.  Returns FINE, REFUSED or NO_MEMORY.
+ */
+int ngx_http_gateway_jwt_signature_check(const ngx_http_gateway_jwt_key_t *key,
+    unsigned alg, const unsigned char *sig, size_t len,
+    const ngx_http_gateway_jwt_slice_t *content);
 
 
 #endif /* _NGX_HTTP_GATEWAY_JWT_KEY_H_INCLUDED_ */

@@ -7,6 +7,9 @@
 
 #include "ngx_http_gateway.h"
 #include "ngx_http_gateway_jwt_cache.h"
+#include "ngx_http_gateway_jwt_place.h"
+#include "ngx_http_gateway_jwt_require.h"
+#include "ngx_http_gateway_jwt_source.h"
 #include "ngx_http_gateway_trail.h"
 
 
@@ -31,16 +34,26 @@ typedef struct {
 
 typedef struct {
     ngx_uint_t                     mode;
-    ngx_http_gateway_jwt_keys_t   *keys;
+    ngx_http_gateway_jwt_source_t *source;
     ngx_uint_t                     algorithms;  /* bits; 0: not set */
+    ngx_http_gateway_jwt_places_t *places;      /* NULL: the header */
+    ngx_array_t                   *types;       /* of ngx_str_t; NULL: usual */
     ngx_array_t                   *issuers;     /* of ngx_str_t; NULL: any */
     ngx_array_t                   *audiences;   /* of ngx_str_t; NULL: any */
     time_t                         leeway;
+    time_t                         max_lifetime; /* 0: any */
     ngx_str_t                      realm;
+
+    /* of ngx_http_gateway_jwt_rule_t; NULL: none */
+    ngx_array_t                   *rules;
 
     /* where gateway_jwt stands, for errors found when all is read */
     ngx_str_t                      file;
     ngx_uint_t                     line;
+
+    /* the same of a gateway_require in a location; 0: there is none */
+    ngx_str_t                      rules_file;
+    ngx_uint_t                     rules_line;
 } ngx_http_gateway_jwt_loc_conf_t;
 
 
@@ -50,7 +63,12 @@ typedef struct {
     ngx_int_t                      verdict;     /* as jwt_verify() returns */
     ngx_http_gateway_jwt_token_t  *token;       /* NULL unless NGX_OK */
     const char                    *reason;      /* NULL unless refused */
-    ngx_table_elt_t               *challenge;   /* NULL unless refused */
+
+    /* what the token does not meet; NULL unless that is the reason */
+    const ngx_http_gateway_jwt_rule_t  *rule;
+
+    ngx_table_elt_t               *challenge;   /* NULL: none is out */
+    unsigned                       is_refused:1;
 } ngx_http_gateway_jwt_ctx_t;
 
 
@@ -60,8 +78,6 @@ static void ngx_http_gateway_jwt_cleanup(void *data);
 static ngx_int_t ngx_http_gateway_jwt_decide(ngx_http_request_t *r,
     const ngx_http_gateway_jwt_loc_conf_t *jlcf,
     ngx_http_gateway_jwt_ctx_t *ctx);
-static ngx_int_t ngx_http_gateway_jwt_bearer(ngx_http_request_t *r,
-    ngx_str_t *text, const char **reason);
 static ngx_int_t ngx_http_gateway_jwt_obtain(ngx_http_request_t *r,
     const ngx_http_gateway_jwt_loc_conf_t *jlcf, ngx_str_t *text,
     ngx_http_gateway_jwt_ctx_t *ctx);
@@ -69,6 +85,9 @@ static ngx_int_t ngx_http_gateway_jwt_read(
     const ngx_http_gateway_jwt_loc_conf_t *jlcf, ngx_str_t *text,
     ngx_http_gateway_jwt_token_t **token, const char **reason);
 static const char *ngx_http_gateway_jwt_check(
+    const ngx_http_gateway_jwt_loc_conf_t *jlcf,
+    const ngx_http_gateway_jwt_token_t *token);
+static const char *ngx_http_gateway_jwt_check_header(
     const ngx_http_gateway_jwt_loc_conf_t *jlcf,
     const ngx_http_gateway_jwt_token_t *token);
 static ngx_int_t ngx_http_gateway_jwt_has_any(
@@ -112,6 +131,8 @@ static char *ngx_http_gateway_jwt_algorithms(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 static char *ngx_http_gateway_jwt_strings(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_gateway_jwt_rules(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static char *ngx_http_gateway_jwt_realm(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_gateway_jwt_cache(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -150,6 +171,20 @@ static ngx_command_t  ngx_http_gateway_jwt_commands[] = {
       0,
       NULL },
 
+    { ngx_string("gateway_jwt_token"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_gateway_jwt_places,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_gateway_jwt_loc_conf_t, places),
+      NULL },
+
+    { ngx_string("gateway_jwt_type"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_gateway_jwt_strings,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_gateway_jwt_loc_conf_t, types),
+      NULL },
+
     { ngx_string("gateway_jwt_issuer"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
       ngx_http_gateway_jwt_strings,
@@ -169,6 +204,21 @@ static ngx_command_t  ngx_http_gateway_jwt_commands[] = {
       ngx_conf_set_sec_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_gateway_jwt_loc_conf_t, leeway),
+      NULL },
+
+    { ngx_string("gateway_jwt_max_lifetime"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_sec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_gateway_jwt_loc_conf_t, max_lifetime),
+      NULL },
+
+    { ngx_string("gateway_require"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF
+          |NGX_HTTP_LMT_CONF|NGX_CONF_1MORE,
+      ngx_http_gateway_jwt_rules,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_gateway_jwt_loc_conf_t, rules),
       NULL },
 
     { ngx_string("gateway_jwt_realm"),
@@ -274,7 +324,9 @@ ngx_http_gateway_jwt_verify(ngx_http_request_t *r)
     if (ctx->verdict == NGX_OK) {
         ngx_http_gateway_count(r, jwt_verified);
 
-    } else if (ctx->verdict == NGX_HTTP_UNAUTHORIZED) {
+    } else if (ctx->verdict == NGX_HTTP_UNAUTHORIZED
+               || ctx->verdict == NGX_HTTP_FORBIDDEN)
+    {
         ngx_http_gateway_count(r, jwt_refused);
         ctx->verdict = ngx_http_gateway_jwt_refuse(r, jlcf, ctx);
     }
@@ -314,7 +366,7 @@ ngx_http_gateway_jwt_cleanup(void *data)
 }
 
 
-/* NGX_OK, NGX_DECLINED, 401 with ctx->reason unless there is no token, 500 */
+/* NGX_OK, NGX_DECLINED, 401 or 403 with ctx->reason if it has a token, 500 */
 
 static ngx_int_t
 ngx_http_gateway_jwt_decide(ngx_http_request_t *r,
@@ -324,11 +376,19 @@ ngx_http_gateway_jwt_decide(ngx_http_request_t *r,
     ngx_int_t  rc;
     ngx_str_t  text;
 
-    rc = ngx_http_gateway_jwt_bearer(r, &text, &ctx->reason);
+    rc = ngx_http_gateway_jwt_find(r, jlcf->places, &text, &ctx->reason);
 
     if (rc == NGX_DECLINED) {
+
+        /* what is required of everybody is not met by nobody */
+
         return jlcf->mode == NGX_HTTP_GATEWAY_JWT_OPTIONAL
+               && ngx_http_gateway_jwt_unmet(r, jlcf->rules, NULL) == NULL
                ? NGX_DECLINED : NGX_HTTP_UNAUTHORIZED;
+    }
+
+    if (rc == NGX_HTTP_FORBIDDEN) {
+        return rc;
     }
 
     if (rc == NGX_OK) {
@@ -345,84 +405,16 @@ ngx_http_gateway_jwt_decide(ngx_http_request_t *r,
 
     ctx->reason = ngx_http_gateway_jwt_check(jlcf, ctx->token);
 
-    return ctx->reason == NULL ? NGX_OK : NGX_HTTP_UNAUTHORIZED;
-}
-
-
-/*
- * NGX_OK and the token, NGX_DECLINED if the request has none (another scheme
- * is none), NGX_ABORT with a reason if it cannot be told which it is.
- */
-
-static ngx_int_t
-ngx_http_gateway_jwt_bearer(ngx_http_request_t *r, ngx_str_t *text,
-    const char **reason)
-{
-    u_char           *p, *last;
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h, *authorization;
-
-    part = &r->headers_in.headers.part;
-    h = part->elts;
-    authorization = NULL;
-
-    for (i = 0; /* void */ ; i++) {
-
-        if (i >= part->nelts) {
-
-            if (part->next == NULL) {
-                break;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
-        }
-
-        if (h[i].key.len != sizeof("authorization") - 1
-            || ngx_strncasecmp(h[i].key.data, (u_char *) "authorization",
-                               sizeof("authorization") - 1)
-               != 0)
-        {
-            continue;
-        }
-
-        if (authorization != NULL) {
-            *reason = "there are several Authorization headers";
-            return NGX_ABORT;
-        }
-
-        authorization = &h[i];
+    if (ctx->reason != NULL) {
+        return NGX_HTTP_UNAUTHORIZED;
     }
 
-    if (authorization == NULL
-        || authorization->value.len < sizeof("Bearer") - 1
-        || ngx_strncasecmp(authorization->value.data, (u_char *) "Bearer",
-                           sizeof("Bearer") - 1)
-           != 0)
-    {
-        return NGX_DECLINED;
+    ctx->rule = ngx_http_gateway_jwt_unmet(r, jlcf->rules, ctx->token);
+
+    if (ctx->rule != NULL) {
+        ctx->reason = ctx->rule->reason;
+        return ctx->rule->status;
     }
-
-    p = authorization->value.data + sizeof("Bearer") - 1;
-    last = authorization->value.data + authorization->value.len;
-
-    if (p < last && *p != ' ') {
-        return NGX_DECLINED;
-    }
-
-    while (p < last && *p == ' ') {
-        p++;
-    }
-
-    if (p == last) {
-        *reason = "the token is empty";
-        return NGX_ABORT;
-    }
-
-    text->data = p;
-    text->len = last - p;
 
     return NGX_OK;
 }
@@ -456,7 +448,8 @@ ngx_http_gateway_jwt_obtain(ngx_http_request_t *r,
                                          &ctx->reason);
     }
 
-    if (ngx_http_gateway_jwt_cache_digest(cache, jlcf->keys, text, digest)
+    if (ngx_http_gateway_jwt_cache_digest(cache, jlcf->source->keys, text,
+                                          digest)
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -489,7 +482,6 @@ ngx_http_gateway_jwt_read(const ngx_http_gateway_jwt_loc_conf_t *jlcf,
     const char **reason)
 {
     int                           result;
-    ngx_int_t                     rc;
     ngx_http_gateway_jwt_parts_t  parts;
 
     result = ngx_http_gateway_jwt_split(text->data, text->len, &parts,
@@ -506,18 +498,19 @@ ngx_http_gateway_jwt_read(const ngx_http_gateway_jwt_loc_conf_t *jlcf,
 
     /* before a key is touched, and again at every use */
 
-    if (!(ngx_http_gateway_jwt_token_alg(*token) & jlcf->algorithms)) {
-        *reason = "the algorithm of the token is not allowed here";
+    *reason = ngx_http_gateway_jwt_check_header(jlcf, *token);
+
+    if (*reason != NULL) {
         return NGX_DECLINED;
     }
 
-    rc = ngx_http_gateway_jwt_keys_verify(jlcf->keys, *token, &parts, reason);
+    result = ngx_http_gateway_jwt_keys_verify(jlcf->source->keys, *token,
+                                              &parts, reason);
 
-    if (rc != NGX_OK) {
-        return rc;
+    if (result == NGX_HTTP_GATEWAY_JWT_FINE) {
+        result = ngx_http_gateway_jwt_token_read_claims(*token, &parts,
+                                                        reason);
     }
-
-    result = ngx_http_gateway_jwt_token_read_claims(*token, &parts, reason);
 
     if (result != NGX_HTTP_GATEWAY_JWT_FINE) {
         return result == NGX_HTTP_GATEWAY_JWT_REFUSED ? NGX_DECLINED
@@ -536,12 +529,14 @@ ngx_http_gateway_jwt_check(const ngx_http_gateway_jwt_loc_conf_t *jlcf,
 {
     const char  *reason;
 
-    if (!(ngx_http_gateway_jwt_token_alg(token) & jlcf->algorithms)) {
-        return "the algorithm of the token is not allowed here";
+    reason = ngx_http_gateway_jwt_check_header(jlcf, token);
+
+    if (reason == NULL) {
+        reason = ngx_http_gateway_jwt_token_check_time(token, ngx_time(),
+                                                       jlcf->leeway,
+                                                       jlcf->max_lifetime);
     }
 
-    reason = ngx_http_gateway_jwt_token_check_time(token, ngx_time(),
-                                                   jlcf->leeway);
     if (reason != NULL) {
         return reason;
     }
@@ -555,6 +550,39 @@ ngx_http_gateway_jwt_check(const ngx_http_gateway_jwt_loc_conf_t *jlcf,
     }
 
     return NULL;
+}
+
+
+/* what can be decided before its signature is looked at */
+
+static const char *
+ngx_http_gateway_jwt_check_header(const ngx_http_gateway_jwt_loc_conf_t *jlcf,
+    const ngx_http_gateway_jwt_token_t *token)
+{
+    ngx_str_t   *type;
+    ngx_uint_t   i, n;
+
+    static ngx_str_t  usual[] = {
+        ngx_string("JWT"), ngx_string("at+jwt"), ngx_null_string
+    };
+
+    if (!(ngx_http_gateway_jwt_token_alg(token) & jlcf->algorithms)) {
+        return "the algorithm of the token is not allowed here";
+    }
+
+    type = jlcf->types != NULL ? jlcf->types->elts : usual;
+    n = jlcf->types != NULL ? jlcf->types->nelts
+                            : sizeof(usual) / sizeof(usual[0]);
+
+    for (i = 0; i < n; i++) {
+        if (ngx_http_gateway_jwt_token_is_type(token, type[i].data,
+                                               type[i].len))
+        {
+            return NULL;
+        }
+    }
+
+    return "the type of the token is not accepted here";
 }
 
 
@@ -588,14 +616,24 @@ ngx_http_gateway_jwt_refuse(ngx_http_request_t *r,
     const ngx_http_gateway_jwt_loc_conf_t *jlcf,
     ngx_http_gateway_jwt_ctx_t *ctx)
 {
-    ngx_str_t  *detail;
+    ngx_str_t        *detail;
+    enum wire_error   error;
 
-    if (ngx_http_gateway_jwt_challenge(r, jlcf, ctx) != NGX_OK) {
+    ctx->is_refused = 1;
+
+    error = ctx->verdict == NGX_HTTP_UNAUTHORIZED ? WIRE_ERROR_UNAUTHENTICATED
+                                                  : WIRE_ERROR_FORBIDDEN;
+
+    /* of a cookie from elsewhere no other token is asked for */
+
+    if ((ctx->verdict == NGX_HTTP_UNAUTHORIZED || ctx->rule != NULL)
+        && ngx_http_gateway_jwt_challenge(r, jlcf, ctx) != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     if (ctx->reason == NULL) {
-        return ngx_http_gateway_refuse(r, WIRE_ERROR_UNAUTHENTICATED, NULL);
+        return ngx_http_gateway_refuse(r, error, NULL);
     }
 
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
@@ -609,7 +647,7 @@ ngx_http_gateway_jwt_refuse(ngx_http_request_t *r,
     detail->data = (u_char *) ctx->reason;
     detail->len = ngx_strlen(ctx->reason);
 
-    return ngx_http_gateway_refuse(r, WIRE_ERROR_UNAUTHENTICATED, detail);
+    return ngx_http_gateway_refuse(r, error, detail);
 }
 
 
@@ -625,16 +663,25 @@ ngx_http_gateway_jwt_challenge(ngx_http_request_t *r,
 {
     size_t            len;
     u_char           *p;
-    const char       *reason;
+    ngx_str_t         scope;
+    const char       *reason, *error;
     ngx_table_elt_t  *h;
 
     reason = ctx->reason;
+    error = "invalid_token";
+    ngx_str_null(&scope);
+
+    if (ctx->verdict == NGX_HTTP_FORBIDDEN) {
+        error = "insufficient_scope";
+        scope = ctx->rule->scope;
+    }
 
     len = sizeof("Bearer realm=\"\"") - 1 + jlcf->realm.len;
 
     if (reason != NULL) {
-        len += sizeof(", error=\"invalid_token\", error_description=\"\"") - 1
-               + ngx_strlen(reason);
+        len += sizeof(", error=\"insufficient_scope\", "
+                      "error_description=\"\", scope=\"\"") - 1
+               + ngx_strlen(reason) + scope.len;
     }
 
     p = ngx_pnalloc(r->pool, len);
@@ -671,8 +718,12 @@ ngx_http_gateway_jwt_challenge(ngx_http_request_t *r,
     p = ngx_sprintf(p, "Bearer realm=\"%V\"", &jlcf->realm);
 
     if (reason != NULL) {
-        p = ngx_sprintf(p, ", error=\"invalid_token\", "
-                           "error_description=\"%s\"", reason);
+        p = ngx_sprintf(p, ", error=\"%s\", error_description=\"%s\"",
+                        error, reason);
+    }
+
+    if (scope.len) {
+        p = ngx_sprintf(p, ", scope=\"%V\"", &scope);
     }
 
     h->value.len = p - h->value.data;
@@ -691,12 +742,16 @@ ngx_http_gateway_jwt_forgive(ngx_http_request_t *r)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_gateway_jwt_module);
 
-    if (ctx == NULL || ctx->challenge == NULL) {
+    if (ctx == NULL || !ctx->is_refused) {
         return;
     }
 
-    ctx->challenge->hash = 0;
-    ctx->challenge = NULL;
+    if (ctx->challenge != NULL) {
+        ctx->challenge->hash = 0;
+        ctx->challenge = NULL;
+    }
+
+    ctx->is_refused = 0;
 
     ngx_http_set_ctx(r, NULL, ngx_http_gateway_problem_module);
 
@@ -924,13 +979,19 @@ ngx_http_gateway_jwt_create_loc_conf(ngx_conf_t *cf)
      *     jlcf->realm = { 0, NULL };
      *     jlcf->file = { 0, NULL };
      *     jlcf->line = 0;
+     *     jlcf->rules_file = { 0, NULL };
+     *     jlcf->rules_line = 0;
      */
 
     jlcf->mode = NGX_CONF_UNSET_UINT;
-    jlcf->keys = NGX_CONF_UNSET_PTR;
+    jlcf->source = NGX_CONF_UNSET_PTR;
+    jlcf->places = NGX_CONF_UNSET_PTR;
+    jlcf->types = NGX_CONF_UNSET_PTR;
     jlcf->issuers = NGX_CONF_UNSET_PTR;
     jlcf->audiences = NGX_CONF_UNSET_PTR;
     jlcf->leeway = NGX_CONF_UNSET;
+    jlcf->max_lifetime = NGX_CONF_UNSET;
+    jlcf->rules = NGX_CONF_UNSET_PTR;
 
     return jlcf;
 }
@@ -949,10 +1010,14 @@ ngx_http_gateway_jwt_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_conf_merge_uint_value(conf->mode, prev->mode,
                               NGX_HTTP_GATEWAY_JWT_OFF);
-    ngx_conf_merge_ptr_value(conf->keys, prev->keys, NULL);
+    ngx_conf_merge_ptr_value(conf->source, prev->source, NULL);
+    ngx_conf_merge_ptr_value(conf->places, prev->places, NULL);
+    ngx_conf_merge_ptr_value(conf->types, prev->types, NULL);
     ngx_conf_merge_ptr_value(conf->issuers, prev->issuers, NULL);
     ngx_conf_merge_ptr_value(conf->audiences, prev->audiences, NULL);
     ngx_conf_merge_sec_value(conf->leeway, prev->leeway, 30);
+    ngx_conf_merge_sec_value(conf->max_lifetime, prev->max_lifetime, 0);
+    ngx_conf_merge_ptr_value(conf->rules, prev->rules, NULL);
     ngx_conf_merge_str_value(conf->realm, prev->realm, "gateway");
 
     if (conf->algorithms == 0) {
@@ -965,6 +1030,15 @@ ngx_http_gateway_jwt_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     if (conf->mode == NGX_HTTP_GATEWAY_JWT_OFF) {
+
+        if (conf->rules_line != 0) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "\"gateway_require\" has no token to ask, add "
+                          "\"gateway_jwt on\", in %V:%ui",
+                          &conf->rules_file, conf->rules_line);
+            return NGX_CONF_ERROR;
+        }
+
         return NGX_CONF_OK;
     }
 
@@ -976,7 +1050,9 @@ static char *
 ngx_http_gateway_jwt_check_conf(ngx_conf_t *cf,
     ngx_http_gateway_jwt_loc_conf_t *jlcf)
 {
-    if (jlcf->keys == NULL) {
+    unsigned  algorithms;
+
+    if (jlcf->source == NULL) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"gateway_jwt\" has no keys here, add "
                       "\"gateway_jwt_key_file\", in %V:%ui",
@@ -984,24 +1060,26 @@ ngx_http_gateway_jwt_check_conf(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
-    if ((jlcf->keys->algorithms & NGX_HTTP_GATEWAY_JWT_HS256)
-        && !(jlcf->algorithms & NGX_HTTP_GATEWAY_JWT_HS256))
+    algorithms = ngx_http_gateway_jwt_keys_algorithms(jlcf->source->keys);
+
+    if ((algorithms & NGX_HTTP_GATEWAY_JWT_HS)
+        && !(jlcf->algorithms & NGX_HTTP_GATEWAY_JWT_HS))
     {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"%V\" holds an HMAC secret where public keys are "
                       "expected: take it out, or name HS256 in "
                       "\"gateway_jwt_algorithms\", for \"gateway_jwt\" in "
                       "%V:%ui",
-                      &jlcf->keys->name, &jlcf->file, jlcf->line);
+                      &jlcf->source->name, &jlcf->file, jlcf->line);
         return NGX_CONF_ERROR;
     }
 
-    if (!(jlcf->keys->algorithms & jlcf->algorithms)) {
+    if (!(algorithms & jlcf->algorithms)) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "no key in \"%V\" is of a type that "
                       "\"gateway_jwt_algorithms\" allows, for \"gateway_jwt\" "
                       "in %V:%ui",
-                      &jlcf->keys->name, &jlcf->file, jlcf->line);
+                      &jlcf->source->name, &jlcf->file, jlcf->line);
         return NGX_CONF_ERROR;
     }
 
@@ -1070,15 +1148,15 @@ ngx_http_gateway_jwt_key_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_str_t  *value;
 
-    if (jlcf->keys != NGX_CONF_UNSET_PTR) {
+    if (jlcf->source != NGX_CONF_UNSET_PTR) {
         return "is duplicate";
     }
 
     value = cf->args->elts;
 
-    jlcf->keys = ngx_http_gateway_jwt_keys_load(cf, &value[1]);
+    jlcf->source = ngx_http_gateway_jwt_source_file(cf, &value[1]);
 
-    return jlcf->keys != NULL ? NGX_CONF_OK : NGX_CONF_ERROR;
+    return jlcf->source != NULL ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 
@@ -1106,8 +1184,10 @@ ngx_http_gateway_jwt_algorithms(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                                                    value[i].len);
         if (algorithm == 0) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "unknown algorithm \"%V\", it must be ES256, "
-                               "RS256 or HS256", &value[i]);
+                               "unknown algorithm \"%V\", it must be one of "
+                               "ES256, ES384, ES512, EdDSA, RS256, RS384, "
+                               "RS512, PS256, PS384, PS512, HS256, HS384, "
+                               "HS512", &value[i]);
             return NGX_CONF_ERROR;
         }
 
@@ -1124,7 +1204,7 @@ ngx_http_gateway_jwt_algorithms(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* of gateway_jwt_issuer and gateway_jwt_audience */
+/* of gateway_jwt_type, gateway_jwt_issuer and gateway_jwt_audience */
 
 static char *
 ngx_http_gateway_jwt_strings(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -1150,7 +1230,11 @@ ngx_http_gateway_jwt_strings(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     for (i = 1; i < cf->args->nelts; i++) {
 
-        if (value[i].len == 0) {
+        /* an empty type is that of tokens without one */
+
+        if (value[i].len == 0
+            && cmd->offset != offsetof(ngx_http_gateway_jwt_loc_conf_t, types))
+        {
             return "must not be empty";
         }
 
@@ -1169,6 +1253,30 @@ ngx_http_gateway_jwt_strings(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* gateway_require, and where it stands */
+
+static char *
+ngx_http_gateway_jwt_rules(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_gateway_jwt_loc_conf_t *jlcf = conf;
+
+    char  *rv;
+
+    rv = ngx_http_gateway_jwt_require(cf, cmd, conf);
+
+    /* further out it may be for locations that ask for a token */
+
+    if (rv == NGX_CONF_OK && jlcf->rules != NULL
+        && (cf->cmd_type & (NGX_HTTP_LOC_CONF|NGX_HTTP_LMT_CONF)))
+    {
+        jlcf->rules_file = cf->conf_file->file.name;
+        jlcf->rules_line = cf->conf_file->line;
+    }
+
+    return rv;
 }
 
 

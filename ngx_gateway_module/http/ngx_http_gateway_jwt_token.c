@@ -36,7 +36,8 @@ struct ngx_http_gateway_jwt_token_s {
     json_t                       *header;
     json_t                       *claims;  /* NULL until they are read */
 
-    ngx_http_gateway_jwt_slice_t  kid;     /* in header */
+    ngx_http_gateway_jwt_slice_t  kid;     /* in header; data is NULL: none */
+    ngx_http_gateway_jwt_slice_t  typ;     /* the same */
     ngx_http_gateway_jwt_time_t   exp;
     ngx_http_gateway_jwt_time_t   nbf;
 
@@ -50,7 +51,8 @@ static int jwt_load(const ngx_http_gateway_jwt_slice_t *text,
 static bool jwt_is_shallow(const unsigned char *p, size_t len);
 static bool jwt_count(const json_t *value, size_t *values);
 static const char *jwt_read_header(ngx_http_gateway_jwt_token_t *token);
-static bool jwt_typ_is_known(const json_t *typ);
+static bool jwt_is_same(const unsigned char *a, const unsigned char *b,
+    size_t len);
 static const char *jwt_read_times(ngx_http_gateway_jwt_token_t *token);
 static bool jwt_read_time(const json_t *claims, const char *name,
     ngx_http_gateway_jwt_time_t *time_r);
@@ -58,6 +60,27 @@ static json_t *jwt_claim(const ngx_http_gateway_jwt_token_t *token,
     const unsigned char *name, size_t len);
 static bool jwt_is_clean(const json_t *string, bool is_element);
 
+
+/* all of five letters */
+
+static const struct {
+    char      name[6];
+    unsigned  alg;
+} jwt_names[] = {
+    { "ES256", NGX_HTTP_GATEWAY_JWT_ES256 },
+    { "RS256", NGX_HTTP_GATEWAY_JWT_RS256 },
+    { "EdDSA", NGX_HTTP_GATEWAY_JWT_EDDSA },
+    { "PS256", NGX_HTTP_GATEWAY_JWT_PS256 },
+    { "HS256", NGX_HTTP_GATEWAY_JWT_HS256 },
+    { "ES384", NGX_HTTP_GATEWAY_JWT_ES384 },
+    { "ES512", NGX_HTTP_GATEWAY_JWT_ES512 },
+    { "RS384", NGX_HTTP_GATEWAY_JWT_RS384 },
+    { "RS512", NGX_HTTP_GATEWAY_JWT_RS512 },
+    { "PS384", NGX_HTTP_GATEWAY_JWT_PS384 },
+    { "PS512", NGX_HTTP_GATEWAY_JWT_PS512 },
+    { "HS384", NGX_HTTP_GATEWAY_JWT_HS384 },
+    { "HS512", NGX_HTTP_GATEWAY_JWT_HS512 }
+};
 
 /* values of the alphabet of base64url; 64 is no member */
 
@@ -84,20 +107,16 @@ static const unsigned char  jwt_alphabet[256] = {
 unsigned
 ngx_http_gateway_jwt_algorithm(const unsigned char *name, size_t len)
 {
+    size_t  i;
+
     if (len != 5) {
         return 0;
     }
 
-    if (memcmp(name, "ES256", 5) == 0) {
-        return NGX_HTTP_GATEWAY_JWT_ES256;
-    }
-
-    if (memcmp(name, "RS256", 5) == 0) {
-        return NGX_HTTP_GATEWAY_JWT_RS256;
-    }
-
-    if (memcmp(name, "HS256", 5) == 0) {
-        return NGX_HTTP_GATEWAY_JWT_HS256;
+    for (i = 0; i < sizeof(jwt_names) / sizeof(jwt_names[0]); i++) {
+        if (memcmp(name, jwt_names[i].name, 5) == 0) {
+            return jwt_names[i].alg;
+        }
     }
 
     return 0;
@@ -398,8 +417,14 @@ jwt_read_header(ngx_http_gateway_jwt_token_t *token)
 
     typ = json_object_get(token->header, "typ");
 
-    if (typ != NULL && !jwt_typ_is_known(typ)) {
-        return "the type of the token is not JWT or at+jwt";
+    if (typ != NULL) {
+
+        if (!json_is_string(typ)) {
+            return "the type of the token is not a string";
+        }
+
+        token->typ.data = (const unsigned char *) json_string_value(typ);
+        token->typ.len = json_string_length(typ);
     }
 
     alg = json_object_get(token->header, "alg");
@@ -430,52 +455,6 @@ jwt_read_header(ngx_http_gateway_jwt_token_t *token)
     token->kid.len = json_string_length(kid);
 
     return NULL;
-}
-
-
-/* media types are compared without case, "application/" may be left out */
-
-static bool
-jwt_typ_is_known(const json_t *typ)
-{
-    static const char  *names[] = {
-        "jwt", "at+jwt", "application/jwt", "application/at+jwt"
-    };
-
-    size_t       i, n, len;
-    const char  *value;
-
-    if (!json_is_string(typ)) {
-        return false;
-    }
-
-    value = json_string_value(typ);
-    len = json_string_length(typ);
-
-    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-
-        if (strlen(names[i]) != len) {
-            continue;
-        }
-
-        for (n = 0; n < len; n++) {
-            char  ch = value[n];
-
-            if (ch >= 'A' && ch <= 'Z') {
-                ch = (char) (ch | 0x20);
-            }
-
-            if (ch != names[i][n]) {
-                break;
-            }
-        }
-
-        if (n == len) {
-            return true;
-        }
-    }
-
-    return false;
 }
 
 
@@ -580,6 +559,73 @@ ngx_http_gateway_jwt_token_kid(const ngx_http_gateway_jwt_token_t *token)
 }
 
 
+int
+ngx_http_gateway_jwt_token_is_type(const ngx_http_gateway_jwt_token_t *token,
+    const unsigned char *name, size_t len)
+{
+    static const char     prefix[] = "application/";
+    const size_t          n = sizeof(prefix) - 1;
+
+    size_t                typ_len;
+    const unsigned char  *typ;
+
+    typ = token->typ.data;
+    typ_len = token->typ.len;
+
+    if (typ == NULL || len == 0) {
+        return typ == NULL && len == 0;
+    }
+
+    if (typ_len > n && jwt_is_same((const unsigned char *) prefix, typ, n)) {
+        typ += n;
+        typ_len -= n;
+    }
+
+    if (len > n && jwt_is_same((const unsigned char *) prefix, name, n)) {
+        name += n;
+        len -= n;
+    }
+
+    return typ_len == len && jwt_is_same(name, typ, len);
+}
+
+
+/* without regard to case, of ASCII */
+
+static bool
+jwt_is_same(const unsigned char *a, const unsigned char *b, size_t len)
+{
+    size_t         i;
+    unsigned char  x, y;
+
+    for (i = 0; i < len; i++) {
+        x = a[i];
+        y = b[i];
+
+        if (x >= 'A' && x <= 'Z') {
+            x = (unsigned char) (x | 0x20);
+        }
+
+        if (y >= 'A' && y <= 'Z') {
+            y = (unsigned char) (y | 0x20);
+        }
+
+        if (x != y) {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+
+const struct json_t *
+ngx_http_gateway_jwt_token_claims(const ngx_http_gateway_jwt_token_t *token)
+{
+    return token->claims;
+}
+
+
 size_t
 ngx_http_gateway_jwt_token_size(const ngx_http_gateway_jwt_token_t *token)
 {
@@ -589,7 +635,8 @@ ngx_http_gateway_jwt_token_size(const ngx_http_gateway_jwt_token_t *token)
 
 const char *
 ngx_http_gateway_jwt_token_check_time(
-    const ngx_http_gateway_jwt_token_t *token, int64_t now, int64_t leeway)
+    const ngx_http_gateway_jwt_token_t *token, int64_t now, int64_t leeway,
+    int64_t max)
 {
     if (!token->exp.is_set) {
         return "the token has no exp";
@@ -601,6 +648,10 @@ ngx_http_gateway_jwt_token_check_time(
 
     if (token->nbf.is_set && now + leeway < token->nbf.value) {
         return "the token is not valid yet";
+    }
+
+    if (max != 0 && token->exp.value - now > max + leeway) {
+        return "the token is valid for too long";
     }
 
     return NULL;

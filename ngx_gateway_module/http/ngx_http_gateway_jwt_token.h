@@ -24,9 +24,24 @@
 
 /* algorithms, also as bits of a list */
 
-#define NGX_HTTP_GATEWAY_JWT_HS256        0x01
-#define NGX_HTTP_GATEWAY_JWT_RS256        0x02
-#define NGX_HTTP_GATEWAY_JWT_ES256        0x04
+#define NGX_HTTP_GATEWAY_JWT_HS256        0x0001
+#define NGX_HTTP_GATEWAY_JWT_HS384        0x0002
+#define NGX_HTTP_GATEWAY_JWT_HS512        0x0004
+#define NGX_HTTP_GATEWAY_JWT_RS256        0x0010
+#define NGX_HTTP_GATEWAY_JWT_RS384        0x0020
+#define NGX_HTTP_GATEWAY_JWT_RS512        0x0040
+#define NGX_HTTP_GATEWAY_JWT_PS256        0x0100
+#define NGX_HTTP_GATEWAY_JWT_PS384        0x0200
+#define NGX_HTTP_GATEWAY_JWT_PS512        0x0400
+#define NGX_HTTP_GATEWAY_JWT_ES256        0x1000
+#define NGX_HTTP_GATEWAY_JWT_ES384        0x2000
+#define NGX_HTTP_GATEWAY_JWT_ES512        0x4000
+#define NGX_HTTP_GATEWAY_JWT_EDDSA        0x8000
+
+/* those of a secret, and those of an RSA key */
+
+#define NGX_HTTP_GATEWAY_JWT_HS           0x0007
+#define NGX_HTTP_GATEWAY_JWT_RSA          0x0770
 
 /* results of the functions below that can refuse */
 
@@ -34,6 +49,8 @@
 #define NGX_HTTP_GATEWAY_JWT_REFUSED      1
 #define NGX_HTTP_GATEWAY_JWT_NO_MEMORY    -1
 
+
+struct json_t;
 
 typedef struct ngx_http_gateway_jwt_token_s  ngx_http_gateway_jwt_token_t;
 
@@ -91,7 +108,7 @@ int ngx_http_gateway_jwt_split(const unsigned char *token, size_t len,
 
 /*
  * Reads the header and makes a token of one reference from it, without claims.
- * An algorithm that we do not know, "crit" and a foreign "typ" are refused.
+ * An algorithm that we do not know and "crit" are refused.
  * Returns FINE, REFUSED or NO_MEMORY.
  */
 int ngx_http_gateway_jwt_token_new(const ngx_http_gateway_jwt_parts_t *parts,
@@ -121,17 +138,35 @@ unsigned ngx_http_gateway_jwt_token_alg(
 ngx_http_gateway_jwt_slice_t ngx_http_gateway_jwt_token_kid(
     const ngx_http_gateway_jwt_token_t *token);
 
+/*
+ * Whether the "typ" of its header is name: a media type, compared without case,
+ * of which "application/" may be left out.  An empty name is for tokens without
+ * a "typ".
+ */
+int ngx_http_gateway_jwt_token_is_type(
+    const ngx_http_gateway_jwt_token_t *token, const unsigned char *name,
+    size_t len);
+
+/*
+ * The claims, an object of jansson that lives as long as the token; NULL until
+ * they are read.
+ */
+const struct json_t *ngx_http_gateway_jwt_token_claims(
+    const ngx_http_gateway_jwt_token_t *token);
+
 /* About how many bytes of memory the token occupies. */
 size_t ngx_http_gateway_jwt_token_size(
     const ngx_http_gateway_jwt_token_t *token);
 
 /*
- * Decides exp, which is required, and nbf against the time now, both in
- * seconds, with a tolerance of leeway seconds.  Returns NULL if the token may
- * be used, else the reason.
+ * Decides exp, which is required, and nbf against the time now, all in
+ * seconds, with a tolerance of leeway seconds.  Unless max is 0, exp must not
+ * be further off than that.  Returns NULL if the token may be used, else the
+ * reason.
  */
 const char *ngx_http_gateway_jwt_token_check_time(
-    const ngx_http_gateway_jwt_token_t *token, int64_t now, int64_t leeway);
+    const ngx_http_gateway_jwt_token_t *token, int64_t now, int64_t leeway,
+    int64_t max);
 
 /*
  * Whether the claim is that string or, if it is an array, has it among its

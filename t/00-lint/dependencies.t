@@ -32,12 +32,12 @@ my @header_laws = (
          |shared/broker\w*\.[ch])\z}x,
      'rabbitmq-c is for the frame and the broker layer'],
     [qr{\Ajansson\.h\z},
-     qr{\A(?:ngx_gateway_module/http/ngx_http_gateway_jwt_(?:key|token)\.c\z
+     qr{\A(?:ngx_gateway_module/http/ngx_http_gateway_jwt_(?:claim|key|token)\.c\z
          |workers/warren/|t/)}x,
      'jansson is for keys and tokens'],
     [qr{\Aopenssl/},
      qr{\A(?:ngx_gateway_module/http/
-             ngx_http_gateway_(?:digest|id|jwt_key)\.c\z
+             ngx_http_gateway_(?:digest|id|jwt_(?:key|signature))\.c\z
          |shared/digest\.c\z
          |workers/(?:users|warren)/|t/)}x,
      'OpenSSL is for those who are about it'],
@@ -118,9 +118,10 @@ is_deeply([nginx_first('ngx_gateway_module/a.c',
           ['ngx_gateway_module/a.c: includes <time.h> before nginx'],
           'a header of the system before nginx is found');
 
-# two know nothing of nginx
+# some know nothing of nginx
+my $plain = qr{jwt_(?:claim|key|revoked_set|signature|token)|limit_gcra};
 my $in_nginx = qr{\Angx_gateway_module/
-                  (?!http/ngx_http_gateway_(?:jwt_token|limit_gcra)\.)
+                  (?!http/ngx_http_gateway_(?:$plain)\.)
                   .*\.[ch]\z}x;
 is(join("\n", clean(\&nginx_first, $in_nginx)),
    '', 'nginx decides what the headers of the system show');
@@ -191,7 +192,8 @@ is(join("\n", symbols(
     [qr{\Aamqp_}, qr{/ngx_amqp_frame\.o\z}, 'the codec is in one file'],
     [qr{\A(?:ngx_http_|ngx_stream_)}, qr{/http/|/objs/addon/objs/},
      'the protocol knows no HTTP'],
-    [qr{\Ajson_}, qr{_jwt_(?:key|token)\.o\z}, 'jansson is in two files']
+    [qr{\Ajson_}, qr{_jwt_(?:claim|key|token)\.o\z},
+     'jansson is in three files']
 )), '', 'objects of the module keep the laws');
 
 is(join("\n", symbols(

@@ -248,17 +248,17 @@ test_claims(void)
                                        (const unsigned char *) "shop", 3),
        "a part of it is not");
 
-    is_str(ngx_http_gateway_jwt_token_check_time(token, 99, 0), NULL,
+    is_str(ngx_http_gateway_jwt_token_check_time(token, 99, 0, 0), NULL,
            "the last second before exp is fine");
-    is_str(ngx_http_gateway_jwt_token_check_time(token, 100, 0),
+    is_str(ngx_http_gateway_jwt_token_check_time(token, 100, 0, 0),
            "the token has expired", "exp itself is too late");
-    is_str(ngx_http_gateway_jwt_token_check_time(token, 109, 10), NULL,
+    is_str(ngx_http_gateway_jwt_token_check_time(token, 109, 10, 0), NULL,
            "but for the leeway");
-    is_str(ngx_http_gateway_jwt_token_check_time(token, 110, 10),
+    is_str(ngx_http_gateway_jwt_token_check_time(token, 110, 10, 0),
            "the token has expired", "which ends as well");
-    is_str(ngx_http_gateway_jwt_token_check_time(token, 50, 0), NULL,
+    is_str(ngx_http_gateway_jwt_token_check_time(token, 50, 0, 0), NULL,
            "nbf itself is early enough");
-    is_str(ngx_http_gateway_jwt_token_check_time(token, 49, 0),
+    is_str(ngx_http_gateway_jwt_token_check_time(token, 49, 0, 0),
            "the token is not valid yet", "a second before it is not");
 
     ngx_http_gateway_jwt_token_unref(ngx_http_gateway_jwt_token_ref(token));

@@ -72,6 +72,19 @@ sub is_refused {
 }
 
 
+# a public key of a kind that no token is signed with
+sub dsa {
+    Warren::JWT::openssl('genpkey', '-genparam', '-algorithm', 'DSA',
+                         '-pkeyopt', 'dsa_paramgen_bits:1024', '-out',
+                         "$dir/dsa.param");
+    Warren::JWT::openssl('genpkey', '-paramfile', "$dir/dsa.param", '-out',
+                         "$dir/dsa.pem");
+    Warren::JWT::openssl('pkey', '-in', "$dir/dsa.pem", '-pubout', '-out',
+                         "$dir/dsa.pub");
+    return "$dir/dsa.pub";
+}
+
+
 # sets
 
 is_taken(Warren::JWT::jwks($ec, $rsa), 'a set of two public keys');
@@ -80,7 +93,7 @@ is_taken("\n\t {\"keys\": [" . JSON::PP::encode_json($ec->jwk()) . "]}\n",
 is_taken(Warren::JWT::jwks($ec->jwk(use => undef)), 'a key without a use');
 is_taken(Warren::JWT::jwks($ec->jwk(key_ops => ['verify'])),
          'a key that is there to verify');
-is_taken(Warren::JWT::jwks($ec, { kty => 'OKP', crv => 'Ed25519', x => 'AA' },
+is_taken(Warren::JWT::jwks($ec, { kty => 'OKP', crv => 'X25519', x => 'AA' },
                            { kty => 'quantum' }), 'a set with unknown kinds');
 
 my $none = qr/holds no key that can be used.*test\.conf:9$/m;
@@ -91,12 +104,16 @@ is_refused(Warren::JWT::jwks($ec->jwk(use => 'enc')), $none,
            'a key to encrypt with');
 is_refused(Warren::JWT::jwks($ec->jwk(key_ops => ['sign'])), $none,
            'a key to sign with');
-is_refused(Warren::JWT::jwks($rsa->jwk(alg => 'RS512')), $none,
+is_refused(Warren::JWT::jwks($rsa->jwk(alg => 'RSA-OAEP')), $none,
            'a key of another algorithm');
 is_refused(Warren::JWT::jwks($rsa->jwk(alg => 'ES256')), $none,
            'an RSA key of the algorithm of EC');
-is_refused(Warren::JWT::jwks(Warren::JWT->ec(curve => 'P-384')), $none,
-           'a key on P-384');
+is_refused(Warren::JWT::jwks($ec->jwk(crv => 'secp256k1')), $none,
+           'a key on a curve of others');
+is_refused(Warren::JWT::jwks($ec->jwk(alg => 'ES384')), $none,
+           'a key of the algorithm of another curve');
+is_refused(Warren::JWT::jwks({ kty => 'OKP', crv => 'X25519', x => 'AA' }),
+           $none, 'a key to agree upon keys');
 
 is_refused('{"keys":[', qr/is not valid JSON, line 1/, 'a set cut short');
 is_refused('{"keys":[],"keys":[]}', qr/is not valid JSON.*duplicate/,
@@ -149,6 +166,16 @@ is_refused(Warren::JWT::jwks($ec->jwk(crv => undef)), qr/it has no crv/,
 is_refused(Warren::JWT::jwks($ec->jwk(kid => [1])),
            qr/its kid is not a string/, 'a kid that is a list');
 is_refused('{"keys":["x"]}', qr/it has no kty/, 'a key that is a string');
+is_refused(Warren::JWT::jwks(Warren::JWT->ed()->jwk(x => 'AAAA')),
+           qr/x must be 32 bytes/, 'an Ed25519 key that is cut short');
+is_refused(Warren::JWT::jwks(Warren::JWT->ed()->jwk(d => 'AAAA')),
+           qr/it is a private key/, 'a private Ed25519 key');
+is_refused(Warren::JWT::jwks({ %{ $secret->jwk() }, alg => 'HS512' }),
+           qr/k must be 32 to 1024 bytes in base64url, .* 64 for HS512/,
+           'a secret that is too short for its algorithm',
+           'gateway_jwt_algorithms HS512;');
+is_refused('{"keys":' . '[' x 9 . ']' x 9 . '}', qr/is nested too deeply/,
+           'a set nine levels deep');
 
 
 # PEM
@@ -162,8 +189,18 @@ is_refused($rsa->private_pem(),
 is_refused($rsa->public_pem() . $ec->private_pem(),
            qr/key 2 in .* it is a private key/,
            'a private key after a public one');
+is_refused(Warren::JWT->ec(curve => 'secp256k1')->public_pem(),
+           qr/its curve is none of P-256/, 'a key on a curve of others in PEM');
+is_taken(Warren::JWT->ec(curve => 'P-384')->public_pem(), 'a key on P-384',
+         'gateway_jwt_algorithms ES384;');
 is_refused(Warren::JWT->ec(curve => 'P-384')->public_pem(),
-           qr/its curve is not P-256/, 'a key on P-384 in PEM');
+           qr/no key in .* is of a type that "gateway_jwt_algorithms" allows/,
+           'a key on P-384 where ES256 is listed');
+is_taken(Warren::JWT->ed()->public_pem(), 'an Ed25519 key in PEM',
+         'gateway_jwt_algorithms EdDSA;');
+is_refused(slurp(dsa()), qr/it is none of RSA, EC, Ed25519, Ed448/,
+           'a key of DSA');
+
 is_refused(Warren::JWT->rsa(bits => 1024)->public_pem(),
            qr/less than 2048 bits/, 'a small RSA key in PEM');
 is_refused("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
@@ -195,8 +232,8 @@ like($output, qr/add "gateway_jwt_key_file", in \S+test\.conf:8$/m,
 my $set = Warren::JWT::jwks($ec);
 is_refused($set, qr/must not name "none"/, 'the algorithm none',
            'gateway_jwt_algorithms ES256 none;');
-is_refused($set, qr/unknown algorithm "PS256"/, 'an unknown algorithm',
-           'gateway_jwt_algorithms PS256;');
+is_refused($set, qr/unknown algorithm "ES256K", it must be one of ES256, ES384/,
+           'an unknown algorithm', 'gateway_jwt_algorithms ES256K;');
 is_refused($set, qr/unknown algorithm "es256"/, 'an algorithm in lower case',
            'gateway_jwt_algorithms es256;');
 is_refused($set, qr/duplicate algorithm "ES256"/, 'an algorithm twice',

@@ -205,7 +205,7 @@ is_refused($ec->token(\%anna, kid => 'k' x 900), 'no key fits the token',
 
 my $unsupported = 'the algorithm of the token is not supported';
 
-for my $name (qw(none None NONE nOnE es256 ES384 PS256 HS512 EdDSA), '') {
+for my $name (qw(none None NONE nOnE es256 eddsa ES256K), 'ES256 ', '') {
     is_refused($ec->token(\%anna, alg => $name), $unsupported,
                "the algorithm \"$name\" is refused");
 }
@@ -280,11 +280,12 @@ is_refused($ec->token(\%anna, crit => ['b64'], b64 => JSON::PP::false()),
 is_refused($ec->token(\%anna, crit => []),
            'the token demands an extension (crit)', 'an empty crit is refused');
 
-my $typ = 'the type of the token is not JWT or at+jwt';
+my $typ = 'the type of the token is not accepted here';
 is_refused($ec->token(\%anna, typ => $_), $typ, "the type \"$_\" is refused")
     for 'JWS', 'dpop+jwt', 'JWT ', 'application/application/jwt', '';
-is_refused($ec->token(\%anna, typ => 1), $typ, 'a type that is no string is '
-           . 'refused');
+is_refused($ec->token(\%anna, typ => 1),
+           'the type of the token is not a string',
+           'a type that is no string is refused');
 is_refused($ec->token(\%anna, kid => 7),
            'the kid of the token is not a string',
            'a kid that is no string is refused');

@@ -15,7 +15,7 @@ package Warren::JWT;
 use strict;
 use warnings;
 
-use Digest::SHA qw(hmac_sha256);
+use Digest::SHA qw(hmac_sha256 hmac_sha384 hmac_sha512);
 use JSON::PP ();
 use MIME::Base64 qw(encode_base64url decode_base64url);
 
@@ -26,7 +26,13 @@ my $json = JSON::PP->new()->utf8()->canonical();
 my $count = 0;
 
 
-# kid; bits (2048).
+my %curves = (
+    'P-256' => ['ES256', 32], 'P-384' => ['ES384', 48], 'P-521' => ['ES512', 66]
+);
+my %edwards = (Ed25519 => 32, Ed448 => 57);
+
+
+# kid; bits (2048); alg (RS256).
 sub rsa {
     my ($class, %option) = @_;
 
@@ -37,19 +43,31 @@ sub rsa {
 }
 
 
-# kid; curve (P-256).
+# kid; curve (P-256), of which follows the algorithm.
 sub ec {
     my ($class, %option) = @_;
 
     my $curve = $option{curve} // 'P-256';
 
-    return $class->generate('EC', 'ES256', ['-algorithm', 'EC', '-pkeyopt',
-                                            "ec_paramgen_curve:$curve"],
-                            %option);
+    return $class->generate('EC', $curves{$curve}[0] // 'ES256',
+                            ['-algorithm', 'EC', '-pkeyopt',
+                             "ec_paramgen_curve:$curve"],
+                            curve => $curve, %option);
 }
 
 
-# kid; bytes (32 bytes).
+# kid; curve (Ed25519).
+sub ed {
+    my ($class, %option) = @_;
+
+    my $curve = $option{curve} // 'Ed25519';
+
+    return $class->generate('OKP', 'EdDSA', ['-algorithm', $curve],
+                            curve => $curve, %option);
+}
+
+
+# kid; bytes (32 bytes); alg (HS256).
 sub secret {
     my ($class, %option) = @_;
 
@@ -83,7 +101,15 @@ sub openssl {
 }
 
 
+# The same key, for tokens of another algorithm.
+sub with {
+    my ($self, $alg) = @_;
+    return bless { %$self, alg => $alg }, ref $self;
+}
+
+
 sub kid { return $_[0]{kid} }
+sub path { return "$_[0]{path}.pem" }
 sub public_pem { return slurp("$_[0]{path}.pub") }
 sub private_pem { return slurp("$_[0]{path}.pem") }
 
@@ -109,13 +135,19 @@ sub numbers {
     my $der = slurp("$self->{path}.der");
 
     if ($self->{kty} eq 'EC') {
-        my $size = { 'P-256' => 32, 'P-384' => 48 }->{
-            $self->{curve} // 'P-256'};
+        my $size = $curves{ $self->{curve} }[1];
 
         return (
-            crv => $self->{curve} // 'P-256',
+            crv => $self->{curve},
             x => encode_base64url(substr $der, -2 * $size, $size),
             y => encode_base64url(substr $der, -$size)
+        );
+    }
+
+    if ($self->{kty} eq 'OKP') {
+        return (
+            crv => $self->{curve},
+            x => encode_base64url(substr $der, -$edwards{ $self->{curve} })
         );
     }
 
@@ -165,23 +197,47 @@ sub token_of {
 sub signature {
     my ($self, $content) = @_;
 
-    return hmac_sha256($content, $self->{bytes}) if $self->{kty} eq 'oct';
+    if ($self->{kty} eq 'oct') {
+        my $hmac = {
+            HS256 => \&hmac_sha256, HS384 => \&hmac_sha384,
+            HS512 => \&hmac_sha512
+        }->{ $self->{alg} };
+
+        return $hmac->($content, $self->{bytes});
+    }
 
     my $der = $self->signature_der($content);
 
-    return $self->{kty} eq 'EC' ? raw_of_der($der) : $der;
+    return $der if $self->{kty} ne 'EC';
+    return raw_of_der($der, $curves{ $self->{curve} }[1]);
 }
 
 
-# The signature as openssl makes it.
+# The signature as openssl makes it.  Further options for a signature of PSS.
 sub signature_der {
-    my ($self, $content) = @_;
+    my ($self, $content, @options) = @_;
 
     my $path = tempdir() . '/signed-' . ++$count;
 
     spew($path, $content);
-    openssl('dgst', '-sha256', '-sign', "$self->{path}.pem", '-out',
-            "$path.sig", $path);
+
+    if ($self->{kty} eq 'OKP') {
+        openssl('pkeyutl', '-sign', '-rawin', '-inkey', $self->path(), '-in',
+                $path, '-out', "$path.sig");
+
+    } else {
+        my ($kind, $bits) = $self->{alg} =~ /\A(..)(\d+)\z/;
+        my @arguments = ("-sha" . ($bits // 256));
+
+        if (($kind // '') eq 'PS') {
+            push @arguments, map { ('-sigopt', $_) }
+                 'rsa_padding_mode:pss',
+                 @options ? @options : 'rsa_pss_saltlen:digest';
+        }
+
+        openssl('dgst', @arguments, '-sign', $self->path(), '-out',
+                "$path.sig", $path);
+    }
 
     my $signature = slurp("$path.sig");
     unlink $path, "$path.sig";
@@ -190,16 +246,18 @@ sub signature_der {
 }
 
 
-# SEQUENCE of two INTEGERs to r and s of 32 bytes each.
+# SEQUENCE of two INTEGERs to r and s of that many bytes each.
 sub raw_of_der {
-    my ($der) = @_;
+    my ($der, $size) = @_;
 
-    my ($r, $s) = unpack 'x2 x C/a x C/a', $der;
+    # of P-521 the length of the sequence may take a byte more
+    my $begin = ord(substr $der, 1, 1) == 0x81 ? 3 : 2;
+    my ($r, $s) = unpack "x$begin x C/a x C/a", $der;
 
     return join '', map {
         my $number = $_;
         $number =~ s/\A\0+//;
-        ("\0" x (32 - length $number)) . $number
+        ("\0" x ($size - length $number)) . $number
     } $r, $s;
 }
 
