@@ -52,6 +52,7 @@ extern ngx_module_t  ngx_http_gateway_cors_module;
 extern ngx_module_t  ngx_http_gateway_route_module;
 extern ngx_module_t  ngx_http_gateway_send_module;
 extern ngx_module_t  ngx_http_gateway_idempotency_module;
+extern ngx_module_t  ngx_http_gateway_canary_module;
 extern ngx_module_t  ngx_http_gateway_fallback_module;
 extern ngx_module_t  ngx_http_gateway_retry_module;
 extern ngx_module_t  ngx_http_gateway_metrics_module;

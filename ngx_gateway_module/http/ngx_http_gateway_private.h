@@ -366,6 +366,13 @@ ngx_msec_t ngx_http_gateway_call_left(ngx_http_gateway_call_t *ctx);
 char *ngx_http_gateway_route_methods(ngx_conf_t *cf, ngx_str_t *list,
     ngx_uint_t *methods_r);
 
+/*
+ * "call" or "send" with what follows it in the messages; methods are those
+ * that the route is for.  Tells what is wrong.
+ */
+char *ngx_http_gateway_route_kind(ngx_conf_t *cf, ngx_str_t *kind,
+    ngx_uint_t methods, ngx_http_gateway_kind_e *kind_r);
+
 /* The methods that a location has routes for, HEAD with GET. */
 ngx_uint_t ngx_http_gateway_routed_methods(
     const ngx_http_gateway_loc_conf_t *conf);
@@ -377,6 +384,16 @@ ngx_uint_t ngx_http_gateway_routed_methods(
  */
 char *ngx_http_gateway_route_init(ngx_conf_t *cf,
     ngx_http_gateway_route_t *route, ngx_str_t *service, ngx_str_t *method);
+
+
+/* ngx_http_gateway_canary_module.c */
+
+/*
+ * After admission: puts the route of a canary that takes the request in place
+ * of its own.  NGX_OK; NGX_DONE if it was sent to another location; 500.
+ */
+ngx_int_t ngx_http_gateway_canary_go(ngx_http_request_t *r,
+    const ngx_http_gateway_route_t **route);
 
 
 /* ngx_http_gateway_target.c */

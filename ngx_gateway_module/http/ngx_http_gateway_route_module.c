@@ -27,8 +27,6 @@ static char *ngx_http_gateway_route_check(ngx_conf_t *cf,
     ngx_http_gateway_loc_conf_t *conf);
 static char *ngx_http_gateway_route(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-static char *ngx_http_gateway_route_kind(ngx_conf_t *cf, ngx_str_t *kind,
-    ngx_uint_t methods, ngx_http_gateway_kind_e *kind_r);
 static char *ngx_http_gateway_route_name(ngx_conf_t *cf,
     ngx_http_gateway_route_t *route);
 static ngx_uint_t ngx_http_gateway_word_is_valid(ngx_str_t *word);
@@ -451,7 +449,7 @@ ngx_http_gateway_route(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-static char *
+char *
 ngx_http_gateway_route_kind(ngx_conf_t *cf, ngx_str_t *kind,
     ngx_uint_t methods, ngx_http_gateway_kind_e *kind_r)
 {
@@ -901,7 +899,9 @@ ngx_http_gateway_route_handler(ngx_http_request_t *r)
     route = ngx_http_gateway_route_find(glcf, r->method);
 
     if (route) {
-        return ngx_http_gateway_call(r, glcf, route);
+        rc = ngx_http_gateway_canary_go(r, &route);
+
+        return rc == NGX_OK ? ngx_http_gateway_call(r, glcf, route) : rc;
     }
 
     allow = glcf->allow;
