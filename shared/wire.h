@@ -26,6 +26,7 @@
 #define WIRE_EXCHANGE_NOTIFICATIONS   "notifications"
 #define WIRE_EXCHANGE_AGAIN           "again"
 #define WIRE_EXCHANGE_PARK            "park"
+#define WIRE_EXCHANGE_LIMITS          "limits"
 #define WIRE_EXCHANGE_RETRY_PREFIX    "retry."
 
 /* a queue's name is one of these and the service's name */

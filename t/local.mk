@@ -13,6 +13,7 @@ UNIT_TESTS = \
 	t/10-unit/test_id \
 	t/10-unit/test_json \
 	t/10-unit/test_jwt_token \
+	t/10-unit/test_limit_message \
 	t/10-unit/test_log \
 	t/10-unit/test_pg_array \
 	t/10-unit/test_settings \
@@ -28,6 +29,7 @@ check_PROGRAMS += $(UNIT_TESTS)
 HTTP_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/ngx_gateway_module/http
 
 t_10_unit_test_gcra_CPPFLAGS = $(HTTP_CPPFLAGS)
+t_10_unit_test_limit_message_CPPFLAGS = $(HTTP_CPPFLAGS)
 t_10_unit_test_jwt_token_CPPFLAGS = $(HTTP_CPPFLAGS) $(JANSSON_CFLAGS)
 t_10_unit_test_jwt_token_LDADD = $(LDADD) $(JANSSON_LIBS)
 t_10_unit_test_jwt_token_SOURCES = \

@@ -168,6 +168,23 @@ typedef void (*ngx_amqp_call_handler_pt)(ngx_amqp_call_t *call,
     ngx_amqp_end_e end, ngx_amqp_reply_t *reply);
 
 
+/*
+ * What was said on the exchange that a connection listens to; NULL: something
+ * that is too large or whose headers are nested too deep.  It lies in the
+ * connection's memory and is gone when the handler returns.
+ */
+typedef void (*ngx_amqp_listen_handler_pt)(void *data, ngx_str_t *body);
+
+/* const, and outlives the connection */
+
+typedef struct {
+    ngx_str_t                    exchange;    /* fanout; it exists */
+    ngx_amqp_listen_handler_pt   handler;
+    void                        *data;
+    size_t                       max_body;
+} ngx_amqp_listener_t;
+
+
 /* belongs to the requester, who sets the first fields and keeps it in place */
 
 struct ngx_amqp_call_s {
@@ -197,6 +214,16 @@ struct ngx_amqp_call_s {
  */
 ngx_amqp_connection_t *ngx_amqp_connect(ngx_cycle_t *cycle,
     const ngx_amqp_broker_t *broker, ngx_amqp_counters_t *counters);
+
+/*
+ * A connection that takes no replies, but listens: its queue is bound to an
+ * exchange, and what users of our own name say there goes to the listener's
+ * handler; others are counted as foreign.  What it tells comes back as well.
+ * Else as ngx_amqp_connect().
+ */
+ngx_amqp_connection_t *ngx_amqp_listen(ngx_cycle_t *cycle,
+    const ngx_amqp_broker_t *broker, ngx_amqp_counters_t *counters,
+    const ngx_amqp_listener_t *listener);
 
 /*
  * For exit_process: writes channel.close and connection.close once, waits for
@@ -241,6 +268,13 @@ ngx_int_t ngx_amqp_call_start(ngx_amqp_connection_t *ac,
 ngx_int_t ngx_amqp_calls_start(ngx_amqp_connection_t *ac,
     ngx_amqp_call_t **calls, const ngx_amqp_message_t *messages,
     ngx_uint_t n);
+
+/*
+ * Publishes a message whose end nobody waits for.  Returns as
+ * ngx_amqp_call_start() does.
+ */
+ngx_int_t ngx_amqp_tell(ngx_amqp_connection_t *ac,
+    const ngx_amqp_message_t *message);
 
 /*
  * Forgets a call: its handler will not run, and a reply to it is dropped and

@@ -49,7 +49,10 @@ ngx_amqp_calls_init(ngx_amqp_connection_t *ac)
 {
     ngx_uint_t  i, n;
 
-    ac->nslots = ngx_min(ac->broker->max_inflight, NGX_AMQP_SLOTS_MAX);
+    /* who listens makes no calls */
+
+    ac->nslots = ac->listener ? 1 : ngx_min(ac->broker->max_inflight,
+                                            NGX_AMQP_SLOTS_MAX);
 
     ac->slots = ngx_pcalloc(ac->pool, ac->nslots * sizeof(ngx_amqp_slot_t));
     if (ac->slots == NULL) {
@@ -255,6 +258,49 @@ ngx_amqp_call_sender(ngx_amqp_connection_t *ac, ngx_amqp_sender_t *sender)
     sender->reply_to = ac->reply_queue;
     sender->user_id = ngx_amqp_target(ac)->url->user;
     ngx_str_set(&sender->app_id, NGX_AMQP_APP_ID);
+}
+
+
+ngx_int_t
+ngx_amqp_tell(ngx_amqp_connection_t *ac, const ngx_amqp_message_t *message)
+{
+    ngx_amqp_mark_t    mark;
+    ngx_amqp_method_t  publish;
+    ngx_amqp_sender_t  sender;
+
+    if (!ngx_amqp_is_ready(ac)) {
+        return NGX_DECLINED;
+    }
+
+    if (!ngx_amqp_tags_are_free(ac, 1)
+        || (ac->out_size != 0
+            && ac->out_size + (size_t) message->body_size
+               > ac->broker->max_output))
+    {
+        return NGX_BUSY;
+    }
+
+    ngx_amqp_call_publish(&publish, message);
+    ngx_memzero(&sender, sizeof(ngx_amqp_sender_t));
+
+    sender.user_id = ngx_amqp_target(ac)->url->user;
+    ngx_str_set(&sender.app_id, NGX_AMQP_APP_ID);
+
+    ngx_amqp_output_mark(ac, &mark);
+
+    if (ngx_amqp_publish(ac, &sender, message, &publish) != NGX_OK) {
+        ngx_amqp_output_rollback(ac, &mark);
+        return NGX_ERROR;
+    }
+
+    /* confirmed or not, it has no call */
+
+    ac->tags[ac->tag_next & ac->tags_mask] = NGX_AMQP_NO_SLOT;
+    ac->tag_next++;
+
+    ngx_amqp_count(ac, published, 1);
+
+    return NGX_OK;
 }
 
 

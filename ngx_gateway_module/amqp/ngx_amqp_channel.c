@@ -28,6 +28,7 @@ static ngx_int_t ngx_amqp_answer(ngx_amqp_connection_t *ac,
 static ngx_int_t ngx_amqp_content_header(ngx_amqp_connection_t *ac,
     ngx_str_t *payload);
 static ngx_int_t ngx_amqp_content_judge(ngx_amqp_connection_t *ac);
+static void ngx_amqp_content_judge_news(ngx_amqp_connection_t *ac);
 static ngx_int_t ngx_amqp_content_bad(ngx_amqp_connection_t *ac,
     ngx_amqp_call_t *call);
 static ngx_int_t ngx_amqp_content_body(ngx_amqp_connection_t *ac,
@@ -370,6 +371,11 @@ ngx_amqp_content_judge(ngx_amqp_connection_t *ac)
         return NGX_OK;
     }
 
+    if (ac->listener) {
+        ngx_amqp_content_judge_news(ac);
+        return NGX_OK;
+    }
+
     call = ngx_amqp_call_find(ac, &content->props.correlation_id);
 
     /* whoever got a command knows its id: no reply ends it */
@@ -403,6 +409,39 @@ ngx_amqp_content_judge(ngx_amqp_connection_t *ac)
     }
 
     return NGX_OK;
+}
+
+
+/* of what is said on an exchange, that of our own kind is believed */
+
+static void
+ngx_amqp_content_judge_news(ngx_amqp_connection_t *ac)
+{
+    const ngx_str_t     *user;
+    ngx_amqp_content_t  *content;
+
+    content = &ac->content;
+    user = &ngx_amqp_target(ac)->url->user;
+
+    if (content->props.user_id.len != user->len
+        || ngx_memcmp(content->props.user_id.data, user->data, user->len) != 0)
+    {
+        ngx_amqp_count(ac, foreign, 1);
+
+        ngx_log_error(NGX_LOG_WARN, &ac->log, 0,
+                      "message of user \"%V\" in \"%V\" is dropped",
+                      &content->props.user_id, &ac->listener->exchange);
+
+        content->skip = 1;
+        return;
+    }
+
+    if (content->props.bad_headers
+        || content->props.body_size > ac->listener->max_body)
+    {
+        content->skip = 1;
+        ac->listener->handler(ac->listener->data, NULL);
+    }
 }
 
 
@@ -497,6 +536,10 @@ ngx_amqp_content_done(ngx_amqp_connection_t *ac, ngx_str_t *body)
 
         call = ngx_amqp_call_find(ac, &content->props.correlation_id);
         end = NGX_AMQP_RETURNED;
+
+    } else if (!content->skip && ac->listener) {
+        ngx_amqp_count(ac, replies, 1);
+        ac->listener->handler(ac->listener->data, body);
 
     } else if (!content->skip) {
 

@@ -13,6 +13,9 @@
 #include "ngx_amqp_private.h"
 
 
+static ngx_amqp_connection_t *ngx_amqp_create(ngx_cycle_t *cycle,
+    const ngx_amqp_broker_t *broker, ngx_amqp_counters_t *counters,
+    const ngx_amqp_listener_t *listener);
 static ngx_int_t ngx_amqp_init(ngx_amqp_connection_t *ac, ngx_cycle_t *cycle);
 static void ngx_amqp_init_timer(ngx_amqp_connection_t *ac, ngx_event_t *ev,
     ngx_event_handler_pt handler);
@@ -39,6 +42,22 @@ ngx_amqp_connection_t *
 ngx_amqp_connect(ngx_cycle_t *cycle, const ngx_amqp_broker_t *broker,
     ngx_amqp_counters_t *counters)
 {
+    return ngx_amqp_create(cycle, broker, counters, NULL);
+}
+
+
+ngx_amqp_connection_t *
+ngx_amqp_listen(ngx_cycle_t *cycle, const ngx_amqp_broker_t *broker,
+    ngx_amqp_counters_t *counters, const ngx_amqp_listener_t *listener)
+{
+    return ngx_amqp_create(cycle, broker, counters, listener);
+}
+
+
+static ngx_amqp_connection_t *
+ngx_amqp_create(ngx_cycle_t *cycle, const ngx_amqp_broker_t *broker,
+    ngx_amqp_counters_t *counters, const ngx_amqp_listener_t *listener)
+{
     ngx_pool_t             *pool;
     ngx_pool_cleanup_t     *cln;
     ngx_amqp_connection_t  *ac;
@@ -56,6 +75,7 @@ ngx_amqp_connect(ngx_cycle_t *cycle, const ngx_amqp_broker_t *broker,
 
     ac->pool = pool;
     ac->broker = broker;
+    ac->listener = listener;
     ac->counters = counters;
 
     /* requests that end at exit still ask it, so it goes with the cycle */
@@ -133,6 +153,12 @@ ngx_amqp_init(ngx_amqp_connection_t *ac, ngx_cycle_t *cycle)
 
     p = ngx_snprintf(ac->name.data, NGX_AMQP_SHORT_MAX, "gateway.%V.%P",
                      &cycle->hostname, ngx_pid);
+
+    if (ac->listener) {
+        p = ngx_snprintf(p, ac->name.data + NGX_AMQP_SHORT_MAX - p, ".%V",
+                         &ac->listener->exchange);
+    }
+
     ac->name.len = p - ac->name.data;
 
     if (ngx_amqp_calls_init(ac) != NGX_OK) {

@@ -366,6 +366,10 @@ ngx_amqp_send_bind(ngx_amqp_connection_t *ac, ngx_amqp_method_t *method)
     out.routing_key = ac->reply_queue;
     ngx_str_set(&out.exchange, WIRE_EXCHANGE_REPLIES);
 
+    if (ac->listener) {
+        out.exchange = ac->listener->exchange;
+    }
+
     return ngx_amqp_output_method(ac, NGX_AMQP_CHANNEL, &out);
 }
 

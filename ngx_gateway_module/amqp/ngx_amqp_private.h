@@ -158,6 +158,7 @@ struct ngx_amqp_connection_s {
     ngx_socket_t                 ident;
 
     const ngx_amqp_broker_t     *broker;
+    const ngx_amqp_listener_t   *listener;    /* NULL: replies are taken */
     ngx_amqp_counters_t         *counters;
     ngx_pool_t                  *pool;
     ngx_log_t                    log;

@@ -39,7 +39,14 @@ typedef struct {
     ngx_atomic_t                 limit_dry;
     ngx_atomic_t                 limit_evicted;
 
+    /* of limits that nodes share: messages, and keys that were not told */
+    ngx_atomic_t                 sync_sent;
+    ngx_atomic_t                 sync_received;
+    ngx_atomic_t                 sync_refused;
+    ngx_atomic_t                 sync_dropped;
+
     ngx_amqp_counters_t          amqp;
+    ngx_amqp_counters_t          sync_amqp;   /* of their connections */
 } ngx_http_gateway_stats_t;
 
 

@@ -11,10 +11,17 @@
 
 #define NGX_HTTP_GATEWAY_LIMIT_NAME_MAX  64
 
+/* how often nodes tell one another what they spent, in ms */
+
+#define NGX_HTTP_GATEWAY_LIMIT_SYNC_MIN  10
+#define NGX_HTTP_GATEWAY_LIMIT_SYNC_MAX  10000
+
 
 static char *ngx_http_gateway_limit_zone_param(ngx_conf_t *cf,
     ngx_http_gateway_limit_zone_t *zone, ngx_str_t *value, ssize_t *size);
 static char *ngx_http_gateway_limit_zone_rate(ngx_conf_t *cf,
+    ngx_http_gateway_limit_zone_t *zone, ngx_str_t *value);
+static char *ngx_http_gateway_limit_zone_sync(ngx_conf_t *cf,
     ngx_http_gateway_limit_zone_t *zone, ngx_str_t *value);
 static char *ngx_http_gateway_limit_zone_name(ngx_conf_t *cf,
     ngx_http_gateway_limit_zone_t *zone, ngx_str_t *value, ssize_t *size);
@@ -33,7 +40,7 @@ static ngx_int_t ngx_http_gateway_limit_compare(const void *one,
 
 /*
  * gateway_limit_zone KEY zone=NAME:SIZE rate=RATE|$VARIABLE [default=RATE]
- *     [burst=N] [before=jwt|after=jwt] [empty=refuse|skip];
+ *     [burst=N] [before=jwt|after=jwt] [empty=refuse|skip] [sync=TIME];
  */
 
 char *
@@ -76,6 +83,8 @@ ngx_http_gateway_limit_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     zone->empty_skips = !ngx_http_gateway_limit_names_token(&value[1]);
     zone->gcra.quota = 1;
+    zone->file = cf->conf_file->file.name;
+    zone->line = cf->conf_file->line;
 
     for (i = 2; i < cf->args->nelts; i++) {
         rv = ngx_http_gateway_limit_zone_param(cf, zone, &value[i], &size);
@@ -93,6 +102,8 @@ ngx_http_gateway_limit_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     if (zone->name.len == 0 || zone->gcra.interval == 0) {
         return "must have \"zone=\" and \"rate=\"";
     }
+
+    zone->gcra.debt = ngx_http_gateway_limit_zone_debt(zone, &zone->gcra);
 
     if (ngx_http_gateway_limit_zone_texts(cf, zone) != NGX_OK) {
         return NGX_CONF_ERROR;
@@ -158,6 +169,10 @@ ngx_http_gateway_limit_zone_param(ngx_conf_t *cf,
         zone->gcra.quota = (uint64_t) burst + 1;
 
         return NGX_CONF_OK;
+    }
+
+    if (ngx_strncmp(value->data, "sync=", 5) == 0) {
+        return ngx_http_gateway_limit_zone_sync(cf, zone, value);
     }
 
     if (ngx_strcmp(value->data, "before=jwt") == 0
@@ -239,6 +254,34 @@ ngx_http_gateway_limit_zone_rate(ngx_conf_t *cf,
 
         zone->has_burst = 1;
     }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_gateway_limit_zone_sync(ngx_conf_t *cf,
+    ngx_http_gateway_limit_zone_t *zone, ngx_str_t *value)
+{
+    ngx_int_t  n;
+    ngx_str_t  s;
+
+    s.data = value->data + 5;
+    s.len = value->len - 5;
+
+    n = ngx_parse_time(&s, 0);
+
+    if (n == NGX_ERROR || n < NGX_HTTP_GATEWAY_LIMIT_SYNC_MIN
+        || n > NGX_HTTP_GATEWAY_LIMIT_SYNC_MAX)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\", use a time from %dms "
+                           "to %dms", value, NGX_HTTP_GATEWAY_LIMIT_SYNC_MIN,
+                           NGX_HTTP_GATEWAY_LIMIT_SYNC_MAX);
+        return NGX_CONF_ERROR;
+    }
+
+    zone->sync = (ngx_msec_t) n;
 
     return NGX_CONF_OK;
 }

@@ -23,6 +23,10 @@
 typedef struct {
     uint64_t  interval;                 /* us from unit to unit, at least 1 */
     uint64_t  quota;                    /* units at once: burst + 1 */
+
+    /* us beyond an empty quota that are remembered; 0 for one that counts
+       alone, where such an arrival time is of a larger quota of before */
+    uint64_t  debt;
 } ngx_http_gateway_gcra_t;
 
 
@@ -49,7 +53,7 @@ ngx_http_gateway_gcra_level(const ngx_http_gateway_gcra_t *gcra, uint64_t tat,
     uint64_t  level, max;
 
     level = tat > now ? tat - now : 0;
-    max = gcra->quota * gcra->interval;
+    max = gcra->quota * gcra->interval + gcra->debt;
 
     return level < max ? level : max;
 }
@@ -61,6 +65,10 @@ static inline bool
 ngx_http_gateway_gcra_test(const ngx_http_gateway_gcra_t *gcra, uint64_t tat,
     uint64_t now, uint64_t cost)
 {
+    if (cost == 0) {
+        return true;
+    }
+
     return cost <= gcra->quota
            && ngx_http_gateway_gcra_level(gcra, tat, now)
               + cost * gcra->interval
@@ -76,6 +84,24 @@ ngx_http_gateway_gcra_charge(const ngx_http_gateway_gcra_t *gcra, uint64_t tat,
 {
     return now + ngx_http_gateway_gcra_level(gcra, tat, now)
            + cost * gcra->interval;
+}
+
+
+/*
+ * The arrival time after others have spent an amount of time, whether or not
+ * there was room for it.
+ */
+
+static inline uint64_t
+ngx_http_gateway_gcra_owe(const ngx_http_gateway_gcra_t *gcra, uint64_t tat,
+    uint64_t now, uint64_t amount)
+{
+    uint64_t  level, max;
+
+    max = gcra->quota * gcra->interval + gcra->debt;
+    level = ngx_http_gateway_gcra_level(gcra, tat, now);
+
+    return now + (amount < max - level ? level + amount : max);
 }
 
 
@@ -123,7 +149,7 @@ ngx_http_gateway_gcra_tell(const ngx_http_gateway_gcra_t *gcra, uint64_t tat,
     level = ngx_http_gateway_gcra_level(gcra, tat, now);
 
     result_r->is_allowed = is_allowed;
-    result_r->remaining = (full - level) / gcra->interval;
+    result_r->remaining = level < full ? (full - level) / gcra->interval : 0;
     result_r->reset = 0;
     result_r->retry = 0;
 

@@ -52,6 +52,13 @@ static ngx_command_t  ngx_http_gateway_limit_commands[] = {
       0,
       NULL },
 
+    { ngx_string("gateway_limit_broker"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_gateway_limit_broker,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("gateway_limit"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF
                         |NGX_CONF_TAKE1234,
@@ -69,7 +76,7 @@ static ngx_http_module_t  ngx_http_gateway_limit_module_ctx = {
     ngx_http_gateway_limit_init,           /* postconfiguration */
 
     ngx_http_gateway_limit_create_main_conf, /* create main configuration */
-    NULL,                                  /* init main configuration */
+    ngx_http_gateway_limit_sync_init,      /* init main configuration */
 
     NULL,                                  /* create server configuration */
     NULL,                                  /* merge server configuration */
@@ -86,10 +93,10 @@ ngx_module_t  ngx_http_gateway_limit_module = {
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
     NULL,                                  /* init module */
-    NULL,                                  /* init process */
+    ngx_http_gateway_limit_sync_init_process, /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
-    NULL,                                  /* exit process */
+    ngx_http_gateway_limit_sync_exit_process, /* exit process */
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
@@ -300,6 +307,8 @@ ngx_http_gateway_limit_item_rate(ngx_http_request_t *r,
                       "invalid rate \"%V\" for zone \"%V\", its default is "
                       "used", &text, &zone->name);
     }
+
+    gcra->debt = ngx_http_gateway_limit_zone_debt(zone, gcra);
 
     return NGX_OK;
 }

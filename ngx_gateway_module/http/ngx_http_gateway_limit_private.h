@@ -18,8 +18,14 @@
 #define NGX_HTTP_GATEWAY_LIMIT_RATE_MAX  100000
 
 
+typedef struct ngx_http_gateway_limit_sync_s  ngx_http_gateway_limit_sync_t;
+
 typedef struct {
     ngx_array_t                     zones;  /* of …_limit_zone_t * */
+    ngx_str_t                       broker; /* empty: the only one */
+    ngx_str_t                       broker_file;
+    ngx_uint_t                      broker_line;
+    ngx_http_gateway_limit_sync_t  *sync;   /* NULL: no zone is shared */
 } ngx_http_gateway_limit_main_conf_t;
 
 
@@ -108,6 +114,18 @@ char *ngx_http_gateway_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
  */
 char *ngx_http_gateway_limit_resolve(ngx_conf_t *cf,
     ngx_http_gateway_limits_t *limits);
+
+
+/* ngx_http_gateway_limit_sync.c: zones that several nodes share */
+
+/* The setter of gateway_limit_broker. */
+char *ngx_http_gateway_limit_broker(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* Of the module: init_main_conf, init_process, exit_process. */
+char *ngx_http_gateway_limit_sync_init(ngx_conf_t *cf, void *conf);
+ngx_int_t ngx_http_gateway_limit_sync_init_process(ngx_cycle_t *cycle);
+void ngx_http_gateway_limit_sync_exit_process(ngx_cycle_t *cycle);
 
 
 /* ngx_http_gateway_limit_rate.c */

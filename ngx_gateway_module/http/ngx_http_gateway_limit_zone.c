@@ -29,12 +29,21 @@
 #define NGX_HTTP_GATEWAY_LIMIT_DIGEST  (NGX_HTTP_GATEWAY_LIMIT_KEY_MAX + 1)
 
 
+/* us of debt at rates that are not known: an hour */
+
+#define NGX_HTTP_GATEWAY_LIMIT_UNKNOWN  3600000000u
+
+
 typedef struct ngx_http_gateway_limit_node_s  ngx_http_gateway_limit_node_t;
 
 struct ngx_http_gateway_limit_node_s {
     ngx_http_gateway_limit_node_t   *next;      /* in the bucket */
     ngx_queue_t                      queue;     /* head: last used */
     uint64_t                         tat;       /* us; 0: never charged */
+
+    /* us that the other nodes were not told of; 0: not among the changed */
+    uint64_t                         spent;
+    ngx_queue_t                      changed;
     uint32_t                         bucket;
     uint32_t                         len;       /* or DIGEST */
     u_char                           data[NGX_HTTP_GATEWAY_LIMIT_KEY_MAX];
@@ -42,13 +51,24 @@ struct ngx_http_gateway_limit_node_s {
 
 
 struct ngx_http_gateway_limit_shared_s {
+    ngx_uint_t                       layout;
     ngx_http_gateway_limit_node_t  **buckets;
     ngx_uint_t                       mask;
     ngx_queue_t                      queue;
 
+    /* nodes with something to tell; the head waits for longest */
+    ngx_queue_t                      changed;
+
     /* of the hash, so that clients cannot choose keys that collide */
     uint64_t                         seed[2];
 };
+
+
+/* another build of the module may have been loaded by a reload */
+
+#define NGX_HTTP_GATEWAY_LIMIT_LAYOUT                                         \
+    (sizeof(ngx_http_gateway_limit_shared_t) << 16                            \
+     | sizeof(ngx_http_gateway_limit_node_t))
 
 
 static ngx_int_t ngx_http_gateway_limit_zone_create(
@@ -79,6 +99,14 @@ ngx_http_gateway_limit_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     zone->shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
 
     if (old != NULL) {
+
+        if (old->shared->layout != NGX_HTTP_GATEWAY_LIMIT_LAYOUT) {
+            ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                          "gateway_limit_zone \"%V\" was made by another "
+                          "build of the module: restart",
+                          &shm_zone->shm.name);
+            return NGX_ERROR;
+        }
 
         if (zone->key.value.len != old->key.value.len
             || ngx_strncmp(zone->key.value.data, old->key.value.data,
@@ -133,6 +161,7 @@ ngx_http_gateway_limit_zone_create(ngx_http_gateway_limit_zone_t *zone,
         return NGX_ERROR;
     }
 
+    shared->layout = NGX_HTTP_GATEWAY_LIMIT_LAYOUT;
     shared->mask = n - 1;
     shared->buckets = ngx_slab_calloc(zone->shpool,
                                  n * sizeof(ngx_http_gateway_limit_node_t *));
@@ -149,6 +178,7 @@ ngx_http_gateway_limit_zone_create(ngx_http_gateway_limit_zone_t *zone,
     zone->shpool->log_ctx = p;
 
     ngx_queue_init(&shared->queue);
+    ngx_queue_init(&shared->changed);
 
     fd = ngx_open_file("/dev/urandom", NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
 
@@ -179,7 +209,9 @@ ngx_int_t
 ngx_http_gateway_limit_zone_key(ngx_http_gateway_limit_item_t *item,
     ngx_str_t *key)
 {
-    if (key->len <= NGX_HTTP_GATEWAY_LIMIT_KEY_MAX) {
+    /* nodes tell one another digests alone */
+
+    if (key->len <= NGX_HTTP_GATEWAY_LIMIT_KEY_MAX && item->zone->sync == 0) {
         ngx_memcpy(item->key, key->data, key->len);
         item->key_len = key->len;
 
@@ -256,12 +288,113 @@ ngx_http_gateway_limit_zone_spend(ngx_http_gateway_limit_item_t *item,
 
     gcra = &item->gcra;
 
+    if (item->zone->sync && item->cost) {
+
+        if (node->spent == 0) {
+            ngx_queue_insert_tail(&item->zone->shared->changed,
+                                  &node->changed);
+        }
+
+        node->spent += item->cost * gcra->interval;
+    }
+
     node->tat = ngx_http_gateway_gcra_charge(gcra, node->tat, now, item->cost);
 
     if (item->delay != NGX_HTTP_GATEWAY_LIMIT_NO_DELAY) {
         item->wait = ngx_http_gateway_gcra_wait(gcra, node->tat, now,
                                                 item->delay);
     }
+}
+
+
+uint64_t
+ngx_http_gateway_limit_zone_debt(const ngx_http_gateway_limit_zone_t *zone,
+    const ngx_http_gateway_gcra_t *gcra)
+{
+    if (zone->sync == 0) {
+        return 0;
+    }
+
+    return NGX_HTTP_GATEWAY_LIMIT_NODES
+           * (gcra->quota * gcra->interval + NGX_HTTP_GATEWAY_LIMIT_LATE);
+}
+
+
+ngx_uint_t
+ngx_http_gateway_limit_zone_take(const ngx_http_gateway_limit_zone_t *zone,
+    ngx_http_gateway_limit_amount_t *amounts, ngx_uint_t max)
+{
+    ngx_uint_t                        n;
+    ngx_queue_t                      *q;
+    ngx_http_gateway_limit_node_t    *node;
+    ngx_http_gateway_limit_shared_t  *shared;
+
+    shared = zone->shared;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    for (n = 0; n < max && !ngx_queue_empty(&shared->changed); n++) {
+
+        q = ngx_queue_head(&shared->changed);
+        node = ngx_queue_data(q, ngx_http_gateway_limit_node_t, changed);
+
+        ngx_memcpy(amounts[n].key, node->data, NGX_HTTP_GATEWAY_DIGEST_LEN);
+        amounts[n].amount = node->spent;
+
+        ngx_queue_remove(q);
+        node->spent = 0;
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return n;
+}
+
+
+ngx_uint_t
+ngx_http_gateway_limit_zone_owe(const ngx_http_gateway_limit_zone_t *zone,
+    const ngx_http_gateway_limit_message_t *message)
+{
+    uint64_t                          now;
+    unsigned                          i;
+    ngx_http_gateway_gcra_t           gcra;
+    ngx_http_gateway_limit_item_t     item;
+    ngx_http_gateway_limit_node_t    *node;
+    ngx_http_gateway_limit_amount_t   amount;
+
+    /* with a rate for each request the largest one is not known here */
+
+    gcra = zone->gcra;
+
+    if (zone->rate) {
+        gcra.debt = ngx_max(gcra.debt, NGX_HTTP_GATEWAY_LIMIT_UNKNOWN);
+    }
+
+    now = ngx_http_gateway_limit_now();
+
+    item.zone = zone;
+    item.key_len = NGX_HTTP_GATEWAY_LIMIT_DIGEST;
+    item.evicted = 0;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    for (i = 0; i < message->nentries; i++) {
+        ngx_http_gateway_limit_message_entry(message, i, &amount);
+        ngx_memcpy(item.key, amount.key, NGX_HTTP_GATEWAY_DIGEST_LEN);
+
+        node = ngx_http_gateway_limit_zone_node(&item, now);
+
+        if (node == NULL) {
+            break;
+        }
+
+        node->tat = ngx_http_gateway_gcra_owe(&gcra, node->tat, now,
+                                              amount.amount);
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return item.evicted;
 }
 
 
@@ -324,6 +457,7 @@ ngx_http_gateway_limit_zone_node(ngx_http_gateway_limit_item_t *item,
     }
 
     node->tat = 0;
+    node->spent = 0;
     node->bucket = bucket;
     node->len = (uint32_t) item->key_len;
     ngx_memcpy(node->data, item->key, len);
@@ -351,6 +485,10 @@ ngx_http_gateway_limit_zone_evict(const ngx_http_gateway_limit_zone_t *zone,
     *place = node->next;
     ngx_queue_remove(&node->queue);
 
+    if (node->spent) {
+        ngx_queue_remove(&node->changed);
+    }
+
     ngx_slab_free_locked(zone->shpool, node);
 }
 
@@ -374,7 +512,7 @@ ngx_http_gateway_limit_zone_expire(const ngx_http_gateway_limit_zone_t *zone,
         q = ngx_queue_last(&zone->shared->queue);
         node = ngx_queue_data(q, ngx_http_gateway_limit_node_t, queue);
 
-        if (node->tat > now) {
+        if (node->tat > now || (node->spent && zone->sync)) {
             return;
         }
 

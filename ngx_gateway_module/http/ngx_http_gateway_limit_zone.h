@@ -14,11 +14,21 @@
 #include <ngx_http.h>
 
 #include "ngx_http_gateway_limit_gcra.h"
+#include "ngx_http_gateway_limit_message.h"
 
 
 /* longer keys are kept as their SHA-256 */
 
 #define NGX_HTTP_GATEWAY_LIMIT_KEY_MAX   64
+
+/*
+ * What a zone that other nodes share remembers beyond an empty quota: so many
+ * quotas, and as often the time that a message may be late.  Beyond it what
+ * they spent is forgotten.
+ */
+
+#define NGX_HTTP_GATEWAY_LIMIT_NODES     16
+#define NGX_HTTP_GATEWAY_LIMIT_LATE      10000000
 
 /* zones of a location; more are refused when the configuration is read */
 
@@ -44,9 +54,14 @@ typedef struct {
 
     ngx_str_t                         policy;   /* of the RateLimit-Policy */
     ngx_str_t                         detail;   /* of a refusal */
+    ngx_msec_t                        sync;     /* 0: this node alone */
     unsigned                          is_late:1;     /* after the token */
     unsigned                          empty_skips:1; /* else refuses */
     unsigned                          has_burst:1;   /* it was told */
+
+    /* where it stands, for errors found when all is read */
+    ngx_str_t                         file;
+    ngx_uint_t                        line;
 
     /* set when the zone is initialized */
     ngx_shm_zone_t                   *shm_zone;
@@ -79,6 +94,29 @@ ngx_int_t ngx_http_gateway_limit_zone_init(ngx_shm_zone_t *shm_zone,
 /* Puts a key into an item.  NGX_OK or NGX_ERROR. */
 ngx_int_t ngx_http_gateway_limit_zone_key(
     ngx_http_gateway_limit_item_t *item, ngx_str_t *key);
+
+/*
+ * How much debt a rate may have in a zone that is shared: 0 in others.
+ */
+uint64_t ngx_http_gateway_limit_zone_debt(
+    const ngx_http_gateway_limit_zone_t *zone,
+    const ngx_http_gateway_gcra_t *gcra);
+
+/*
+ * Takes what at most max keys have spent since it was taken last; returns how
+ * many there were.  Of zones with sync alone.
+ */
+ngx_uint_t ngx_http_gateway_limit_zone_take(
+    const ngx_http_gateway_limit_zone_t *zone,
+    ngx_http_gateway_limit_amount_t *amounts, ngx_uint_t max);
+
+/*
+ * Charges what another node's keys have spent, at most a bounded amount each.
+ * Returns how many keys had to make room.
+ */
+ngx_uint_t ngx_http_gateway_limit_zone_owe(
+    const ngx_http_gateway_limit_zone_t *zone,
+    const ngx_http_gateway_limit_message_t *message);
 
 /*
  * Charges all n items, or none if one of them does not pass; a dry one that

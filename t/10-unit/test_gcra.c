@@ -62,7 +62,7 @@ static void
 test_burst(void)
 {
     uint64_t                 tat;
-    ngx_http_gateway_gcra_t  gcra = { SECOND, 5 };
+    ngx_http_gateway_gcra_t  gcra = { SECOND, 5, 0 };
 
     tat = 0;
     is_int(pass_at(&gcra, &tat, 77, 100), 5, "burst and one pass at once");
@@ -84,7 +84,7 @@ static void
 test_rate(void)
 {
     uint64_t                 now, tat, n;
-    ngx_http_gateway_gcra_t  gcra = { SECOND / 100, 1 };
+    ngx_http_gateway_gcra_t  gcra = { SECOND / 100, 1, 0 };
 
     tat = 0;
     n = 0;
@@ -111,7 +111,7 @@ static void
 test_cost(void)
 {
     uint64_t                 tat;
-    ngx_http_gateway_gcra_t  gcra = { SECOND, 5 };
+    ngx_http_gateway_gcra_t  gcra = { SECOND, 5, 0 };
 
     ok(ngx_http_gateway_gcra_test(&gcra, 0, 9, 5), "the whole quota passes");
     ok(!ngx_http_gateway_gcra_test(&gcra, 0, 9, 6), "more never does");
@@ -128,7 +128,7 @@ static void
 test_told(void)
 {
     uint64_t                        tat;
-    ngx_http_gateway_gcra_t         gcra = { SECOND * 10, 3 };
+    ngx_http_gateway_gcra_t         gcra = { SECOND * 10, 3, 0 };
     ngx_http_gateway_gcra_result_t  result;
 
     is_int(ngx_http_gateway_gcra_window(&gcra), 30,
@@ -173,7 +173,7 @@ static void
 test_wait(void)
 {
     uint64_t                 tat, now;
-    ngx_http_gateway_gcra_t  gcra = { SECOND, 5 };
+    ngx_http_gateway_gcra_t  gcra = { SECOND, 5, 0 };
 
     now = 77;
     tat = ngx_http_gateway_gcra_charge(&gcra, 0, now, 1);
@@ -225,6 +225,7 @@ test_extremes(void)
 
     gcra.interval = NGX_HTTP_GATEWAY_GCRA_INTERVAL_MAX;
     gcra.quota = NGX_HTTP_GATEWAY_GCRA_QUOTA_MAX;
+    gcra.debt = 0;
     now = 1000ull * 365 * 86400 * SECOND;
 
     ok(ngx_http_gateway_gcra_test(&gcra, 0, now, gcra.quota),
@@ -247,7 +248,7 @@ test_model(void)
     bool                            agrees, expected;
     uint64_t                        tat, now, seed, last, tokens_us, cost;
     unsigned                        i;
-    ngx_http_gateway_gcra_t         gcra = { 250, 8 };
+    ngx_http_gateway_gcra_t         gcra = { 250, 8, 0 };
     ngx_http_gateway_gcra_result_t  result;
 
     seed = 42;

@@ -101,7 +101,7 @@ sub own_service {
             ['events', "$other.happened"], ['events', "x$own.happened"],
             ['events', $own], ['again', $own], ['again', $other],
             ['park', $own], ['amq.direct', 'x'], ['amq.topic', 'x'],
-            ['events.unrouted', 'x'];
+            ['events.unrouted', 'x'], ['limits', ''];
 
     must_not("a service does not $_->[0]", $_->[1]) for (
         ['make a queue with a name of its choice', sub {
@@ -124,6 +124,9 @@ sub own_service {
         }],
         ['listen to the calls of another', sub {
             $amqp->bind($reply_queue, 'rpc', $other);
+        }],
+        ['listen to what gateways tell one another', sub {
+            $amqp->bind($reply_queue, 'limits', '');
         }],
         ['bind its queue to more events', sub {
             $amqp->bind("events.$own", 'events', '#');
@@ -157,7 +160,11 @@ sub gateway {
     my $reply_queue = reply_queue($amqp);
 
     may("the gateway publishes to $_->[0]", sub { published($amqp, @$_) })
-        for ['rpc', $own], ['commands', $own];
+        for ['rpc', $own], ['commands', $own], ['limits', ''];
+
+    may('the gateway listens to what others tell of limits', sub {
+        $amqp->bind($reply_queue, 'limits', '');
+    });
 
     must_not("the gateway does not publish to \"$_->[0]\"",
              sub { published($amqp, @$_) })

@@ -145,6 +145,7 @@ static const struct exchange_row  exchange_rows[] = {
     { EACH_BROKER,  WIRE_EXCHANGE_NOTIFICATIONS,             "topic" },
     { EACH_BROKER,  WIRE_EXCHANGE_AGAIN,                     "direct" },
     { EACH_BROKER,  WIRE_EXCHANGE_PARK,                      "direct" },
+    { EACH_BROKER,  WIRE_EXCHANGE_LIMITS,                    "fanout" },
     { EACH_SERVICE, WIRE_EXCHANGE_RETRY_PREFIX "{service}",  "direct" },
 };
 
@@ -197,8 +198,8 @@ static const struct policy_row  policy_rows[] = {
 static const struct right_row  right_rows[] = {
     { EACH_BROKER, TOPOLOGY_GATEWAY,
       "^amq\\.gen-",
-      "^(rpc|commands|amq\\.gen-.*)$",
-      "^(amq\\.gen-.*|replies)$",
+      "^(rpc|commands|limits|amq\\.gen-.*)$",
+      "^(amq\\.gen-.*|replies|limits)$",
       "^$" },
     { EACH_SERVICE, "{service}",
       "^amq\\.gen-",
