@@ -9,10 +9,10 @@
  * alone, and nothing is made up for later.
  */
 
-#include <time.h>
-
 #include "ngx_http_gateway_limit_private.h"
 #include "ngx_http_gateway_private.h"
+
+#include <time.h>
 
 
 /* a holder that is silent for so long has lost its lease; ms */

@@ -14,6 +14,7 @@
 static void test_burst(void);
 static void test_rate(void);
 static void test_cost(void);
+static void test_debt(void);
 static void test_told(void);
 static void test_wait(void);
 static void test_reload(void);
@@ -27,6 +28,7 @@ main(void)
     test_burst();
     test_rate();
     test_cost();
+    test_debt();
     test_told();
     test_wait();
     test_reload();
@@ -193,11 +195,42 @@ test_wait(void)
 
 
 static void
+test_debt(void)
+{
+    uint64_t                        tat, now;
+    ngx_http_gateway_gcra_t         gcra = { SECOND, 5, 20 * SECOND };
+    ngx_http_gateway_gcra_result_t  result;
+
+    now = 1000 * (uint64_t) SECOND;
+    tat = ngx_http_gateway_gcra_owe(&gcra, 0, now, 12 * SECOND);
+
+    ngx_http_gateway_gcra_tell(&gcra, tat, now, 1, false, &result);
+    is_int(result.remaining, 0, "of what others overspent nothing is left");
+    is_int(result.retry, 8, "and it is made up for first");
+    ok(!ngx_http_gateway_gcra_test(&gcra, tat, now + 7 * SECOND, 1),
+       "none passes before");
+    ok(ngx_http_gateway_gcra_test(&gcra, tat, now + 8 * SECOND, 1),
+       "one does then");
+    ok(ngx_http_gateway_gcra_test(&gcra, tat, now, 0),
+       "what costs nothing passes at any time");
+
+    tat = ngx_http_gateway_gcra_owe(&gcra, tat, now, UINT64_MAX);
+    is_int(tat - now, 25 * (uint64_t) SECOND, "a debt has a bound");
+    tat = ngx_http_gateway_gcra_owe(&gcra, UINT64_MAX, now, 1);
+    is_int(tat - now, 25 * (uint64_t) SECOND, "which holds for what is there");
+
+    gcra.debt = 0;
+    ngx_http_gateway_gcra_tell(&gcra, tat, now, 1, false, &result);
+    is_int(result.retry, 1, "without debts the quota is all that counts");
+}
+
+
+static void
 test_reload(void)
 {
     uint64_t                        tat;
-    ngx_http_gateway_gcra_t         slow = { SECOND * 60, 100 };
-    ngx_http_gateway_gcra_t         quick = { SECOND, 5 };
+    ngx_http_gateway_gcra_t         slow = { SECOND * 60, 100, 0 };
+    ngx_http_gateway_gcra_t         quick = { SECOND, 5, 0 };
     ngx_http_gateway_gcra_result_t  result;
 
     tat = 0;
@@ -220,7 +253,7 @@ static void
 test_extremes(void)
 {
     uint64_t                        tat, now;
-    ngx_http_gateway_gcra_t         gcra;
+    ngx_http_gateway_gcra_t         gcra = { 1, 1, 0 };
     ngx_http_gateway_gcra_result_t  result;
 
     gcra.interval = NGX_HTTP_GATEWAY_GCRA_INTERVAL_MAX;
