@@ -9,6 +9,7 @@ UNIT_TESTS = \
 	t/10-unit/test_clock \
 	t/10-unit/test_digest \
 	t/10-unit/test_dispatch \
+	t/10-unit/test_gateway_json \
 	t/10-unit/test_gcra \
 	t/10-unit/test_id \
 	t/10-unit/test_json \
@@ -28,6 +29,10 @@ check_PROGRAMS += $(UNIT_TESTS)
 # the module's pure parts
 HTTP_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/ngx_gateway_module/http
 
+t_10_unit_test_gateway_json_CPPFLAGS = $(HTTP_CPPFLAGS)
+t_10_unit_test_gateway_json_SOURCES = \
+	t/10-unit/test_gateway_json.c \
+	ngx_gateway_module/http/ngx_http_gateway_json.c
 t_10_unit_test_gcra_CPPFLAGS = $(HTTP_CPPFLAGS)
 t_10_unit_test_limit_message_CPPFLAGS = $(HTTP_CPPFLAGS)
 t_10_unit_test_jwt_token_CPPFLAGS = $(HTTP_CPPFLAGS) $(JANSSON_CFLAGS)

@@ -17,6 +17,8 @@ static void ngx_http_gateway_call_body(ngx_http_request_t *r);
 static ngx_http_gateway_call_t *ngx_http_gateway_call_create(
     ngx_http_request_t *r);
 static ngx_int_t ngx_http_gateway_call_send(ngx_http_gateway_call_t *ctx);
+static ngx_int_t ngx_http_gateway_call_start(ngx_http_gateway_call_t *ctx,
+    ngx_amqp_connection_t *ac);
 static ngx_uint_t ngx_http_gateway_call_may_wait(ngx_http_gateway_call_t *ctx);
 static ngx_int_t ngx_http_gateway_call_park(ngx_http_gateway_call_t *ctx,
     ngx_msec_t timeout);
@@ -26,17 +28,11 @@ static void ngx_http_gateway_call_end(ngx_amqp_call_t *call,
 static ngx_int_t ngx_http_gateway_call_replied(ngx_http_gateway_call_t *ctx,
     ngx_amqp_reply_t *from);
 static ngx_int_t ngx_http_gateway_call_confirmed(ngx_http_gateway_call_t *ctx);
-static ngx_int_t ngx_http_gateway_call_answer(ngx_http_gateway_call_t *ctx,
-    ngx_http_gateway_reply_t *reply);
-static ngx_int_t ngx_http_gateway_call_failed(ngx_http_gateway_call_t *ctx,
-    enum wire_error error);
 static uint64_t ngx_http_gateway_call_note(ngx_http_gateway_call_t *ctx,
     const char *outcome);
 static void ngx_http_gateway_call_settle(ngx_http_gateway_call_t *ctx);
-static void ngx_http_gateway_call_finalize(ngx_http_gateway_call_t *ctx,
-    ngx_int_t rc);
+static void ngx_http_gateway_call_cancel(ngx_http_gateway_call_t *ctx);
 static void ngx_http_gateway_call_cleanup(void *data);
-static uint64_t ngx_http_gateway_call_usec(void);
 
 
 /* the body may come in many turns; where to go then is found in r->ctx */
@@ -170,12 +166,14 @@ static ngx_int_t
 ngx_http_gateway_call_send(ngx_http_gateway_call_t *ctx)
 {
     ngx_int_t               rc;
-    ngx_http_request_t     *r;
-    ngx_amqp_message_t      message;
     ngx_amqp_connection_t  *ac;
 
-    r = ctx->request;
-    r->connection->log->action = "sending a call";
+    ctx->request->connection->log->action = "sending a call";
+    ngx_str_null(&ctx->detail);
+
+    if (ngx_http_gateway_inflight_acquire(ctx) != NGX_OK) {
+        return ngx_http_gateway_call_failed(ctx, WIRE_ERROR_OVERLOADED);
+    }
 
     ac = ngx_http_gateway_connection(&ctx->conf->link->broker);
     if (ac == NULL) {
@@ -192,21 +190,19 @@ ngx_http_gateway_call_send(ngx_http_gateway_call_t *ctx)
         return ngx_http_gateway_call_park(ctx, NGX_HTTP_GATEWAY_LOOK);
     }
 
-    rc = ngx_http_gateway_message(ctx, &message);
+    if (ctx->route->kind == NGX_HTTP_GATEWAY_PARTS) {
+        rc = ngx_http_gateway_parts_start(ctx, ac);
 
-    if (rc != NGX_OK) {
+    } else {
+        rc = ngx_http_gateway_call_start(ctx, ac);
+    }
+
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
         ngx_http_gateway_call_settle(ctx);
         return rc;
     }
 
-    if (ngx_http_gateway_send_location(ctx) != NGX_OK) {
-        return ngx_http_gateway_call_failed(ctx, WIRE_ERROR_INTERNAL);
-    }
-
-    ctx->call.service_user = ctx->route->service;
-    ctx->call.command = (ctx->route->kind == NGX_HTTP_GATEWAY_SEND);
-
-    switch (ngx_amqp_call_start(ac, &ctx->call, &message)) {
+    switch (rc) {
 
     case NGX_OK:
         ctx->trail->attempts++;
@@ -223,6 +219,31 @@ ngx_http_gateway_call_send(ngx_http_gateway_call_t *ctx)
     default:
         return ngx_http_gateway_call_failed(ctx, WIRE_ERROR_INTERNAL);
     }
+}
+
+
+/* what ngx_amqp_call_start() returns, or a status that was told */
+
+static ngx_int_t
+ngx_http_gateway_call_start(ngx_http_gateway_call_t *ctx,
+    ngx_amqp_connection_t *ac)
+{
+    ngx_int_t           rc;
+    ngx_amqp_message_t  message;
+
+    rc = ngx_http_gateway_message(ctx, &message);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_http_gateway_send_location(ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ctx->call.service_user = ctx->route->service;
+    ctx->call.command = (ctx->route->kind == NGX_HTTP_GATEWAY_SEND);
+
+    return ngx_amqp_call_start(ac, &ctx->call, &message);
 }
 
 
@@ -275,7 +296,10 @@ ngx_http_gateway_call_timer(ngx_event_t *ev)
 
     ngx_http_set_log_request(c->log, r);
 
-    if (ctx->call.active) {
+    if (ctx->parts) {
+        rc = ngx_http_gateway_parts_timeout(ctx);
+
+    } else if (ctx->call.active) {
         rc = ngx_http_gateway_call_failed(ctx, WIRE_ERROR_TIMEOUT);
 
     } else if (ctx->retries
@@ -317,23 +341,9 @@ ngx_http_gateway_call_end(ngx_amqp_call_t *call, ngx_amqp_end_e end,
         rc = ngx_http_gateway_call_confirmed(ctx);
         break;
 
-    case NGX_AMQP_RETURNED:
-        rc = ngx_http_gateway_call_failed(ctx, WIRE_ERROR_NO_ROUTE);
-        break;
-
-    case NGX_AMQP_NACKED:
-        rc = ngx_http_gateway_call_failed(ctx, WIRE_ERROR_OVERLOADED);
-        break;
-
-    case NGX_AMQP_LOST:
-        rc = ngx_http_gateway_call_failed(ctx, WIRE_ERROR_INTERRUPTED);
-        break;
-
-    default: /* NGX_AMQP_BAD_REPLY */
-        ngx_log_error(NGX_LOG_ERR, ctx->request->connection->log, 0,
-                      "reply of \"%V\" refused: it is too large",
-                      &ctx->route->service);
-        rc = ngx_http_gateway_call_failed(ctx, WIRE_ERROR_BAD_REPLY);
+    default:
+        rc = ngx_http_gateway_call_failed(ctx,
+                                          ngx_http_gateway_call_error(end));
         break;
     }
 
@@ -345,6 +355,26 @@ ngx_http_gateway_call_end(ngx_amqp_call_t *call, ngx_amqp_end_e end,
     }
 
     ngx_http_gateway_call_finalize(ctx, rc);
+}
+
+
+enum wire_error
+ngx_http_gateway_call_error(ngx_amqp_end_e end)
+{
+    switch (end) {
+
+    case NGX_AMQP_RETURNED:
+        return WIRE_ERROR_NO_ROUTE;
+
+    case NGX_AMQP_NACKED:
+        return WIRE_ERROR_OVERLOADED;
+
+    case NGX_AMQP_LOST:
+        return WIRE_ERROR_INTERRUPTED;
+
+    default: /* NGX_AMQP_BAD_REPLY: why is in the log */
+        return WIRE_ERROR_BAD_REPLY;
+    }
 }
 
 
@@ -402,7 +432,7 @@ ngx_http_gateway_call_confirmed(ngx_http_gateway_call_t *ctx)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_gateway_call_answer(ngx_http_gateway_call_t *ctx,
     ngx_http_gateway_reply_t *reply)
 {
@@ -437,7 +467,7 @@ ngx_http_gateway_call_answer(ngx_http_gateway_call_t *ctx,
 
 /* NGX_OK and still running: it is sent again later; else its end, settled */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_gateway_call_failed(ngx_http_gateway_call_t *ctx,
     enum wire_error error)
 {
@@ -445,6 +475,7 @@ ngx_http_gateway_call_failed(ngx_http_gateway_call_t *ctx,
     ngx_msec_t  pause;
 
     if (ngx_http_gateway_retry_pause(ctx, error, &pause)) {
+        ngx_http_gateway_call_cancel(ctx);
         return ngx_http_gateway_call_park(ctx, pause);
     }
 
@@ -463,7 +494,8 @@ ngx_http_gateway_call_failed(ngx_http_gateway_call_t *ctx,
 
     ctx->request->connection->log->action = "refusing a call";
 
-    return ngx_http_gateway_refuse(ctx->request, error, NULL);
+    return ngx_http_gateway_refuse(ctx->request, error,
+                                   ctx->detail.len ? &ctx->detail : NULL);
 }
 
 
@@ -492,7 +524,6 @@ ngx_http_gateway_call_note(ngx_http_gateway_call_t *ctx, const char *outcome)
 static void
 ngx_http_gateway_call_settle(ngx_http_gateway_call_t *ctx)
 {
-    ngx_amqp_connection_t    *ac;
     ngx_http_gateway_link_t  *link;
 
     if (!ctx->is_running) {
@@ -511,11 +542,8 @@ ngx_http_gateway_call_settle(ngx_http_gateway_call_t *ctx)
         link->waiting--;
     }
 
-    ac = ngx_http_gateway_connection(&link->broker);
-
-    if (ac && ctx->call.active) {
-        ngx_amqp_call_cancel(ac, &ctx->call);
-    }
+    ngx_http_gateway_call_cancel(ctx);
+    ngx_http_gateway_inflight_release(ctx);
 
     /* the entry is given back after the last call was told of its end */
 
@@ -523,9 +551,28 @@ ngx_http_gateway_call_settle(ngx_http_gateway_call_t *ctx)
 }
 
 
-/* from an event that is not the request's own */
+/* forgets what was sent; it may be sent again */
 
 static void
+ngx_http_gateway_call_cancel(ngx_http_gateway_call_t *ctx)
+{
+    ngx_amqp_connection_t  *ac;
+
+    ac = ngx_http_gateway_connection(&ctx->conf->link->broker);
+    if (ac == NULL) {
+        return;
+    }
+
+    ngx_amqp_call_cancel(ac, &ctx->call);
+
+    if (ctx->parts) {
+        ngx_http_gateway_parts_cancel(ctx, ac);
+        ctx->parts = NULL;
+    }
+}
+
+
+void
 ngx_http_gateway_call_finalize(ngx_http_gateway_call_t *ctx, ngx_int_t rc)
 {
     ngx_connection_t    *c;
@@ -571,9 +618,7 @@ ngx_http_gateway_call_left(ngx_http_gateway_call_t *ctx)
 }
 
 
-/* nginx's own clock has steps of milliseconds, and of turns */
-
-static uint64_t
+uint64_t
 ngx_http_gateway_call_usec(void)
 {
     struct timespec  ts;

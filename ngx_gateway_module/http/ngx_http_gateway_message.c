@@ -25,6 +25,10 @@ static ngx_int_t ngx_http_gateway_message_headers(
     ngx_http_gateway_call_t *ctx, ngx_amqp_message_t *message);
 static ngx_int_t ngx_http_gateway_message_args(ngx_http_gateway_call_t *ctx,
     ngx_array_t *headers);
+static ngx_int_t ngx_http_gateway_message_arg(ngx_http_request_t *r,
+    const ngx_http_gateway_arg_t *arg, ngx_array_t *headers);
+static ngx_uint_t ngx_http_gateway_message_has_arg(ngx_array_t *args,
+    const ngx_str_t *name);
 static ngx_int_t ngx_http_gateway_message_decode(ngx_http_request_t *r,
     ngx_str_t *value);
 static ngx_int_t ngx_http_gateway_message_bad_arg(ngx_http_request_t *r,
@@ -107,8 +111,9 @@ ngx_http_gateway_message_body(ngx_http_gateway_call_t *ctx,
     r = ctx->request;
     message->content_type = json;
 
-    if (r != r->main && (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
-
+    if (ctx->is_part
+        || (r != r->main && (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))))
+    {
         /* the body of the main request is not this one's */
 
         return NGX_OK;
@@ -226,64 +231,118 @@ ngx_http_gateway_message_headers(ngx_http_gateway_call_t *ctx,
 }
 
 
+/* those of the location, then what the route has in their place or more */
+
 static ngx_int_t
 ngx_http_gateway_message_args(ngx_http_gateway_call_t *ctx,
     ngx_array_t *headers)
 {
-    ngx_str_t                      value;
+    ngx_int_t                      rc;
     ngx_uint_t                     i;
-    ngx_amqp_header_t             *h;
-    ngx_http_request_t            *r;
-    ngx_http_variable_value_t     *vv;
     const ngx_http_gateway_arg_t  *arg;
 
-    if (ctx->conf->args == NULL) {
-        return NGX_OK;
-    }
+    if (ctx->conf->args) {
+        arg = ctx->conf->args->elts;
 
-    r = ctx->request;
-    arg = ctx->conf->args->elts;
+        for (i = 0; i < ctx->conf->args->nelts; i++) {
 
-    for (i = 0; i < ctx->conf->args->nelts; i++) {
-
-        if (arg[i].value) {
-            if (ngx_http_complex_value(r, arg[i].value, &value) != NGX_OK) {
-                return NGX_HTTP_INTERNAL_SERVER_ERROR;
-            }
-
-        } else {
-            vv = ngx_http_get_flushed_variable(r, arg[i].index);
-
-            if (vv == NULL || vv->not_found) {
+            if (ngx_http_gateway_message_has_arg(ctx->route->args,
+                                                 &arg[i].name))
+            {
                 continue;
             }
 
-            value.data = vv->data;
-            value.len = vv->len;
+            rc = ngx_http_gateway_message_arg(ctx->request, &arg[i], headers);
+            if (rc != NGX_OK) {
+                return rc;
+            }
         }
+    }
 
-        if (arg[i].is_encoded
-            && ngx_http_gateway_message_decode(r, &value) != NGX_OK)
+    if (ctx->route->args) {
+        arg = ctx->route->args->elts;
+
+        for (i = 0; i < ctx->route->args->nelts; i++) {
+            rc = ngx_http_gateway_message_arg(ctx->request, &arg[i], headers);
+            if (rc != NGX_OK) {
+                return rc;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_gateway_message_has_arg(ngx_array_t *args, const ngx_str_t *name)
+{
+    ngx_uint_t               i;
+    ngx_http_gateway_arg_t  *arg;
+
+    if (args == NULL) {
+        return 0;
+    }
+
+    arg = args->elts;
+
+    for (i = 0; i < args->nelts; i++) {
+        if (arg[i].name.len == name->len
+            && ngx_strncmp(arg[i].name.data, name->data, name->len) == 0)
         {
-            return ngx_http_gateway_message_bad_arg(r, &arg[i]);
+            return 1;
         }
+    }
 
-        /* who reads it as text would read a part of it */
+    return 0;
+}
 
-        if (ngx_strlchr(value.data, value.data + value.len, '\0')) {
-            return ngx_http_gateway_message_bad_arg(r, &arg[i]);
-        }
 
-        h = ngx_array_push(headers);
-        if (h == NULL) {
+static ngx_int_t
+ngx_http_gateway_message_arg(ngx_http_request_t *r,
+    const ngx_http_gateway_arg_t *arg, ngx_array_t *headers)
+{
+    ngx_str_t                   value;
+    ngx_amqp_header_t          *h;
+    ngx_http_variable_value_t  *vv;
+
+    if (arg->value) {
+        if (ngx_http_complex_value(r, arg->value, &value) != NGX_OK) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
-        ngx_memzero(h, sizeof(ngx_amqp_header_t));
-        h->name = arg[i].name;
-        h->type = ngx_amqp_header_str;
-        h->value = value;
+    } else {
+        vv = ngx_http_get_flushed_variable(r, arg->index);
+
+        if (vv == NULL || vv->not_found) {
+            return NGX_OK;
+        }
+
+        value.data = vv->data;
+        value.len = vv->len;
     }
+
+    if (arg->is_encoded
+        && ngx_http_gateway_message_decode(r, &value) != NGX_OK)
+    {
+        return ngx_http_gateway_message_bad_arg(r, arg);
+    }
+
+    /* who reads it as text would read a part of it */
+
+    if (ngx_strlchr(value.data, value.data + value.len, '\0')) {
+        return ngx_http_gateway_message_bad_arg(r, arg);
+    }
+
+    h = ngx_array_push(headers);
+    if (h == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_memzero(h, sizeof(ngx_amqp_header_t));
+    h->name = arg->name;
+    h->type = ngx_amqp_header_str;
+    h->value = value;
 
     return NGX_OK;
 }

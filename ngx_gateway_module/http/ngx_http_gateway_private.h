@@ -85,7 +85,10 @@ typedef enum {
     NGX_HTTP_GATEWAY_CALL = 0,
 
     /* a command: it has its answer when the broker has it */
-    NGX_HTTP_GATEWAY_SEND
+    NGX_HTTP_GATEWAY_SEND,
+
+    /* several calls, one answer: service and method are empty */
+    NGX_HTTP_GATEWAY_PARTS
 } ngx_http_gateway_kind_e;
 
 
@@ -98,6 +101,12 @@ typedef struct {
     ngx_str_t                    method;
     ngx_str_t                    name;        /* of the counters */
     ngx_http_gateway_route_stats_t  *stats;
+
+    /* over those of the location; of ngx_http_gateway_arg_t, or NULL */
+    ngx_array_t                 *args;
+
+    /* of an answer in parts: of ngx_http_gateway_part_t, in their order */
+    ngx_array_t                 *parts;
 
     /* where it stands, for errors found when all is read */
     ngx_str_t                    file;
@@ -122,6 +131,17 @@ typedef struct {
     ngx_str_t                    file;
     ngx_uint_t                   line;
 } ngx_http_gateway_target_t;
+
+
+/* a part of an answer: a member of its object, and the call that fills it */
+
+typedef struct {
+    ngx_str_t                    name;
+    ngx_http_gateway_route_t    *route;       /* a call; not of a location */
+    unsigned                     is_optional:1;
+} ngx_http_gateway_part_t;
+
+typedef struct ngx_http_gateway_parts_s  ngx_http_gateway_parts_t;
 
 
 typedef struct {
@@ -174,6 +194,18 @@ typedef struct {
     ngx_str_t                    message_id;
     ngx_str_t                    location;    /* of a command; may be empty */
 
+    /* the calls of an answer in parts; NULL until they are sent */
+    ngx_http_gateway_parts_t    *parts;
+
+    /* where it is counted for gateway_max_inflight; NULL: it is not */
+    ngx_uint_t                  *inflight;
+
+    /* what a problem has to say beside its title; may be empty */
+    ngx_str_t                    detail;
+
+    /* the message to be made is one of several: it has no body */
+    unsigned                     is_part:1;
+
     /* counted in flight: neither ended nor torn down */
     unsigned                     is_running:1;
 
@@ -189,6 +221,9 @@ typedef struct {
     ngx_str_t                    content_type;
     ngx_str_t                    body;
     ngx_array_t                  headers;     /* of ngx_keyval_t */
+
+    /* not all of what was asked for: another answer may have more */
+    unsigned                     is_partial:1;
 } ngx_http_gateway_reply_t;
 
 
@@ -313,6 +348,54 @@ ngx_int_t ngx_http_gateway_reply_send(ngx_http_request_t *r,
     ngx_http_gateway_reply_t *reply);
 
 
+/* ngx_http_gateway_route_module.c */
+
+/*
+ * Adds a route to what is being configured: for methods that have none yet,
+ * else NULL after that was logged.
+ */
+ngx_http_gateway_route_t *ngx_http_gateway_route_add(ngx_conf_t *cf,
+    ngx_http_gateway_loc_conf_t *glcf, ngx_http_gateway_kind_e kind,
+    ngx_uint_t methods);
+
+/*
+ * Adds an argument to an array that is made if there is none (NULL or
+ * NGX_CONF_UNSET_PTR).  NGX_CONF_OK, or NGX_CONF_ERROR after it was logged.
+ */
+char *ngx_http_gateway_arg_add(ngx_conf_t *cf, ngx_array_t **args,
+    ngx_str_t *name, ngx_str_t *value);
+
+
+/* ngx_http_gateway_parts.c */
+
+/*
+ * Sends the calls of all parts at once.  Returns what ngx_amqp_calls_start()
+ * does, or an HTTP status if one of their messages cannot be made.
+ */
+ngx_int_t ngx_http_gateway_parts_start(ngx_http_gateway_call_t *ctx,
+    ngx_amqp_connection_t *ac);
+
+/* Ends it by what has come until now; returns what to finalize with. */
+ngx_int_t ngx_http_gateway_parts_timeout(ngx_http_gateway_call_t *ctx);
+
+/* Forgets the calls that have not ended. */
+void ngx_http_gateway_parts_cancel(ngx_http_gateway_call_t *ctx,
+    ngx_amqp_connection_t *ac);
+
+
+/* ngx_http_gateway_inflight_module.c */
+
+/*
+ * Counts a request as one that its location has in flight, unless it is
+ * counted already.  NGX_OK, or NGX_BUSY if there are as many as it may have;
+ * ctx->detail then says so.
+ */
+ngx_int_t ngx_http_gateway_inflight_acquire(ngx_http_gateway_call_t *ctx);
+
+/* Counts it no longer.  Harmless if it was not counted. */
+void ngx_http_gateway_inflight_release(ngx_http_gateway_call_t *ctx);
+
+
 /* ngx_http_gateway_idempotency_module.c */
 
 /*
@@ -356,6 +439,25 @@ ngx_int_t ngx_http_gateway_call(ngx_http_request_t *r,
     const ngx_http_gateway_route_t *route);
 
 
+/* What an end that is not a good one is for the client. */
+enum wire_error ngx_http_gateway_call_error(ngx_amqp_end_e end);
+
+/*
+ * Ends a call: settles and counts it, and prepares the answer or the problem,
+ * which may run other requests' code.  Returns what to finalize with.
+ */
+ngx_int_t ngx_http_gateway_call_answer(ngx_http_gateway_call_t *ctx,
+    ngx_http_gateway_reply_t *reply);
+ngx_int_t ngx_http_gateway_call_failed(ngx_http_gateway_call_t *ctx,
+    enum wire_error error);
+
+/* Finalizes the request from an event that is not its own; ctx is gone. */
+void ngx_http_gateway_call_finalize(ngx_http_gateway_call_t *ctx,
+    ngx_int_t rc);
+
+/* Microseconds of the monotonic clock; nginx's has steps of turns. */
+uint64_t ngx_http_gateway_call_usec(void);
+
 /* Milliseconds until its deadline, at least one. */
 ngx_msec_t ngx_http_gateway_call_left(ngx_http_gateway_call_t *ctx);
 
@@ -379,8 +481,8 @@ ngx_uint_t ngx_http_gateway_routed_methods(
 
 /*
  * Sets up a route to a method of a service: checks the names, tells what is
- * wrong with them, and registers it with the counters.  route must stay where
- * it is.
+ * wrong with them, and registers it with the counters.  Without service and
+ * method (NULL) it is one of parts.  route must stay where it is.
  */
 char *ngx_http_gateway_route_init(ngx_conf_t *cf,
     ngx_http_gateway_route_t *route, ngx_str_t *service, ngx_str_t *method);

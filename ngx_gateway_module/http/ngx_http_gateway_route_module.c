@@ -328,6 +328,7 @@ static char *
 ngx_http_gateway_route_check(ngx_conf_t *cf, ngx_http_gateway_loc_conf_t *conf)
 {
     ngx_str_t                     *use;
+    ngx_uint_t                     i;
     ngx_http_gateway_link_t       *link;
     ngx_http_gateway_route_t      *route;
     ngx_http_gateway_main_conf_t  *gmcf;
@@ -362,6 +363,19 @@ ngx_http_gateway_route_check(ngx_conf_t *cf, ngx_http_gateway_loc_conf_t *conf)
         return NGX_CONF_ERROR;
     }
 
+    for (i = 0; i < conf->routes->nelts; i++) {
+        if (route[i].parts
+            && route[i].parts->nelts > link->broker.max_inflight)
+        {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "there are more parts than \"max_inflight\" of "
+                          "broker \"%V\", they could never be sent, in "
+                          "%V:%ui", &link->broker.name, &route[i].file,
+                          route[i].line);
+            return NGX_CONF_ERROR;
+        }
+    }
+
     if (conf->max_body > link->broker.max_output) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "gateway_max_body is above \"max_output\" of broker "
@@ -384,9 +398,8 @@ ngx_http_gateway_route(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     char                           *rv;
     ngx_str_t                      *value, *kind;
-    ngx_uint_t                      i, methods;
+    ngx_uint_t                      methods;
     ngx_http_gateway_kind_e         what;
-    ngx_http_core_loc_conf_t       *clcf;
     ngx_http_gateway_route_t       *route;
 
     value = cf->args->elts;
@@ -405,11 +418,28 @@ ngx_http_gateway_route(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return rv;
     }
 
+    route = ngx_http_gateway_route_add(cf, glcf, what, methods);
+    if (route == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_gateway_route_init(cf, route, &kind[1], &kind[2]);
+}
+
+
+ngx_http_gateway_route_t *
+ngx_http_gateway_route_add(ngx_conf_t *cf, ngx_http_gateway_loc_conf_t *glcf,
+    ngx_http_gateway_kind_e kind, ngx_uint_t methods)
+{
+    ngx_uint_t                 i;
+    ngx_http_core_loc_conf_t  *clcf;
+    ngx_http_gateway_route_t  *route;
+
     if (glcf->routes == NULL) {
         glcf->routes = ngx_array_create(cf->pool, 6,
                                         sizeof(ngx_http_gateway_route_t));
         if (glcf->routes == NULL) {
-            return NGX_CONF_ERROR;
+            return NULL;
         }
     }
 
@@ -421,7 +451,7 @@ ngx_http_gateway_route(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                                "a route of the same method is in %V:%ui, "
                                "keep one of them",
                                &route[i].file, route[i].line);
-            return NGX_CONF_ERROR;
+            return NULL;
         }
     }
 
@@ -429,23 +459,18 @@ ngx_http_gateway_route(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     route = ngx_array_push(glcf->routes);
     if (route == NULL) {
-        return NGX_CONF_ERROR;
+        return NULL;
     }
 
     ngx_memzero(route, sizeof(ngx_http_gateway_route_t));
 
-    route->kind = what;
+    route->kind = kind;
     route->methods = methods;
-
-    rv = ngx_http_gateway_route_init(cf, route, &kind[1], &kind[2]);
-    if (rv != NGX_CONF_OK) {
-        return rv;
-    }
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     clcf->handler = ngx_http_gateway_route_handler;
 
-    return NGX_CONF_OK;
+    return route;
 }
 
 
@@ -553,9 +578,14 @@ ngx_http_gateway_route_init(ngx_conf_t *cf, ngx_http_gateway_route_t *route,
     ngx_http_gateway_route_t     **known;
     ngx_http_gateway_main_conf_t  *gmcf;
 
-    bad = !ngx_http_gateway_word_is_valid(service)
-          ? service
-          : !ngx_http_gateway_word_is_valid(method) ? method : NULL;
+    bad = NULL;
+
+    if (service && !ngx_http_gateway_word_is_valid(service)) {
+        bad = service;
+
+    } else if (method && !ngx_http_gateway_word_is_valid(method)) {
+        bad = method;
+    }
 
     if (bad) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -565,8 +595,11 @@ ngx_http_gateway_route_init(ngx_conf_t *cf, ngx_http_gateway_route_t *route,
         return NGX_CONF_ERROR;
     }
 
-    route->service = *service;
-    route->method = *method;
+    if (service) {
+        route->service = *service;
+        route->method = *method;
+    }
+
     route->file = cf->conf_file->file.name;
     route->line = cf->conf_file->line;
 
@@ -588,7 +621,10 @@ ngx_http_gateway_route_init(ngx_conf_t *cf, ngx_http_gateway_route_t *route,
 }
 
 
-/* "LOCATION SERVICE.METHOD": indexes would change between configurations */
+/*
+ * "LOCATION SERVICE.METHOD", or "LOCATION (parts)": indexes would change
+ * between configurations.
+ */
 
 static char *
 ngx_http_gateway_route_name(ngx_conf_t *cf, ngx_http_gateway_route_t *route)
@@ -597,16 +633,23 @@ ngx_http_gateway_route_name(ngx_conf_t *cf, ngx_http_gateway_route_t *route)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    route->name.len = clcf->name.len + 1 + route->service.len + 1
-                      + route->method.len;
+    route->name.len = clcf->name.len + 1
+                      + (route->service.len ? route->service.len + 1
+                                              + route->method.len
+                                            : sizeof("(parts)") - 1);
 
     route->name.data = ngx_pnalloc(cf->pool, route->name.len);
     if (route->name.data == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    (void) ngx_sprintf(route->name.data, "%V %V.%V",
-                       &clcf->name, &route->service, &route->method);
+    if (route->service.len) {
+        (void) ngx_sprintf(route->name.data, "%V %V.%V",
+                           &clcf->name, &route->service, &route->method);
+
+    } else {
+        (void) ngx_sprintf(route->name.data, "%V (parts)", &clcf->name);
+    }
 
     return NGX_CONF_OK;
 }
@@ -643,13 +686,21 @@ ngx_http_gateway_arg(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_gateway_loc_conf_t *glcf = conf;
 
-    size_t                   i;
-    u_char                   ch;
-    ngx_str_t               *value, *name;
-    ngx_http_gateway_arg_t  *arg;
+    ngx_str_t  *value;
 
     value = cf->args->elts;
-    name = &value[1];
+
+    return ngx_http_gateway_arg_add(cf, &glcf->args, &value[1], &value[2]);
+}
+
+
+char *
+ngx_http_gateway_arg_add(ngx_conf_t *cf, ngx_array_t **args, ngx_str_t *name,
+    ngx_str_t *value)
+{
+    size_t                   i;
+    u_char                   ch;
+    ngx_http_gateway_arg_t  *arg;
 
     for (i = 0; i < name->len && i < NGX_HTTP_GATEWAY_ARG_MAX; i++) {
         ch = name->data[i];
@@ -669,17 +720,16 @@ ngx_http_gateway_arg(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    if (glcf->args == NGX_CONF_UNSET_PTR) {
-        glcf->args = ngx_array_create(cf->pool, 4,
-                                      sizeof(ngx_http_gateway_arg_t));
-        if (glcf->args == NULL) {
+    if (*args == NULL || *args == NGX_CONF_UNSET_PTR) {
+        *args = ngx_array_create(cf->pool, 4, sizeof(ngx_http_gateway_arg_t));
+        if (*args == NULL) {
             return NGX_CONF_ERROR;
         }
     }
 
-    arg = glcf->args->elts;
+    arg = (*args)->elts;
 
-    for (i = 0; i < glcf->args->nelts; i++) {
+    for (i = 0; i < (*args)->nelts; i++) {
         if (arg[i].name.len == name->len + sizeof(WIRE_HEADER_ARG_PREFIX) - 1
             && ngx_strncmp(arg[i].name.data
                            + sizeof(WIRE_HEADER_ARG_PREFIX) - 1,
@@ -692,7 +742,7 @@ ngx_http_gateway_arg(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
     }
 
-    arg = ngx_array_push(glcf->args);
+    arg = ngx_array_push(*args);
     if (arg == NULL) {
         return NGX_CONF_ERROR;
     }
@@ -707,7 +757,7 @@ ngx_http_gateway_arg(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     (void) ngx_sprintf(arg->name.data, WIRE_HEADER_ARG_PREFIX "%V", name);
 
-    return ngx_http_gateway_arg_value(cf, &value[2], arg);
+    return ngx_http_gateway_arg_value(cf, value, arg);
 }
 
 

@@ -30,9 +30,13 @@ events {}
 http {
     %%HTTP%%
     gateway_broker shop { url amqp://g\@127.0.0.1/; password_file $secret; }
+    gateway_broker small {
+        url amqp://g\@127.0.0.1/; password_file $secret; max_inflight 1;
+    }
     server {
         listen 127.0.0.1:%%PORT%%;
         @{[ $server // '' ]}
+        gateway_use shop;
         location / { $location }
     }
 }
@@ -66,6 +70,46 @@ my @refused = (
      qr/invalid value "everybody", write/, 'somebody else\'s keys'],
     ["$call gateway_idempotency on; gateway_idempotency off;",
      qr/is duplicate/, 'keys on and off'],
+    ["$call gateway_max_inflight 0;",
+     qr/invalid value "0", use a number from 1, or "off"/, 'no place at all'],
+    ["$call gateway_max_inflight many;", qr/invalid value "many"/,
+     'places that are no number'],
+    ["$call gateway_max_inflight 1; gateway_max_inflight 2;",
+     qr/is duplicate/, 'places named twice'],
+    ['gateway_part a;', qr/invalid number of arguments/,
+     'a part without a service'],
+    ['gateway_part a users;',
+     qr/write "gateway_part NAME SERVICE METHOD \[optional\]/,
+     'a part without a method'],
+    ['gateway_part a/b users get;', qr/invalid name of a part "a\/b", use/,
+     'a part whose name needs quotes'],
+    ['gateway_part missing users get;',
+     qr/and not "missing", which tells what is not there/,
+     'a part that is called as what is not there'],
+    ['gateway_part ' . 'x' x 65 . ' users get;', qr/invalid name of a part/,
+     'a part with a name that is too long'],
+    ['gateway_part a users get; gateway_part a users list;',
+     qr/duplicate part "a", the other one is in \S+:\d+/,
+     'two parts of one name'],
+    ['gateway_part a us.ers get;', qr/invalid name "us\.ers"/,
+     'a part of a service with a dot'],
+    ['gateway_part a users get maybe;',
+     qr/invalid parameter "maybe", use "optional" and "arg=NAME:VALUE"/,
+     'a part that is maybe there'],
+    ['gateway_part a users get arg=id;', qr/invalid parameter "arg=id"/,
+     'an argument without a value'],
+    ['gateway_part a users get arg=Id:1;',
+     qr/invalid name of an argument "Id"/, 'an argument in upper case'],
+    ['gateway_part a users get arg=id:1 arg=id:2;',
+     qr/duplicate argument "id"/, 'an argument named twice'],
+    ['gateway_route call users get; gateway_part a users get;',
+     qr/a route of the same method is in \S+:\d+, keep one of them/,
+     'parts beside a route for GET'],
+    [join(' ', map { "gateway_part p$_ users get;" } 1 .. 33),
+     qr/more than 32 parts of one answer/, 'too many parts'],
+    ['gateway_use small; gateway_part a users get; gateway_part b users get;',
+     qr/there are more parts than "max_inflight" of broker "small"/,
+     'more parts than there are places'],
 );
 
 for my $case (@refused) {
@@ -84,7 +128,13 @@ for my $good (
     "$send gateway_location /a; if (\$arg_a) { gateway_location /b; }",
     "$call gateway_idempotency required;",
     "$call gateway_idempotency required anonymous;",
-    "$call gateway_idempotency off;"
+    "$call gateway_idempotency off;",
+    "$call gateway_max_inflight 100;",
+    'gateway_max_inflight off;',
+    "$call gateway_part a users get; gateway_part b users get optional"
+        . ' arg=id:$arg_id arg=b:;',
+    "$call if (\$arg_a) { gateway_part a users get; }",
+    join(' ', map { "gateway_part p$_ users get;" } 1 .. 32)
 )
 {
     my ($is_valid, $output) = try($good);
