@@ -13,6 +13,8 @@ UNIT_TESTS = \
 	t/10-unit/test_gcra \
 	t/10-unit/test_id \
 	t/10-unit/test_json \
+	t/10-unit/test_jwt_claim \
+	t/10-unit/test_jwt_revoked \
 	t/10-unit/test_jwt_token \
 	t/10-unit/test_limit_message \
 	t/10-unit/test_log \
@@ -35,6 +37,18 @@ t_10_unit_test_gateway_json_SOURCES = \
 	ngx_gateway_module/http/ngx_http_gateway_json.c
 t_10_unit_test_gcra_CPPFLAGS = $(HTTP_CPPFLAGS)
 t_10_unit_test_limit_message_CPPFLAGS = $(HTTP_CPPFLAGS)
+t_10_unit_test_jwt_claim_CPPFLAGS = $(HTTP_CPPFLAGS) $(JANSSON_CFLAGS)
+t_10_unit_test_jwt_claim_LDADD = $(LDADD) $(JANSSON_LIBS)
+t_10_unit_test_jwt_claim_SOURCES = \
+	t/10-unit/test_jwt_claim.c \
+	ngx_gateway_module/http/ngx_http_gateway_jwt_claim.c \
+	ngx_gateway_module/http/ngx_http_gateway_jwt_token.c
+
+t_10_unit_test_jwt_revoked_CPPFLAGS = $(HTTP_CPPFLAGS)
+t_10_unit_test_jwt_revoked_SOURCES = \
+	t/10-unit/test_jwt_revoked.c \
+	ngx_gateway_module/http/ngx_http_gateway_jwt_revoked_set.c
+
 t_10_unit_test_jwt_token_CPPFLAGS = $(HTTP_CPPFLAGS) $(JANSSON_CFLAGS)
 t_10_unit_test_jwt_token_LDADD = $(LDADD) $(JANSSON_LIBS)
 t_10_unit_test_jwt_token_SOURCES = \

@@ -9,6 +9,7 @@
 #include "ngx_http_gateway_jwt_cache.h"
 #include "ngx_http_gateway_jwt_place.h"
 #include "ngx_http_gateway_jwt_require.h"
+#include "ngx_http_gateway_jwt_revoked.h"
 #include "ngx_http_gateway_jwt_source.h"
 #include "ngx_http_gateway_trail.h"
 
@@ -84,7 +85,7 @@ static ngx_int_t ngx_http_gateway_jwt_obtain(ngx_http_request_t *r,
 static ngx_int_t ngx_http_gateway_jwt_read(
     const ngx_http_gateway_jwt_loc_conf_t *jlcf, ngx_str_t *text,
     ngx_http_gateway_jwt_token_t **token, const char **reason);
-static const char *ngx_http_gateway_jwt_check(
+static const char *ngx_http_gateway_jwt_check(ngx_http_request_t *r,
     const ngx_http_gateway_jwt_loc_conf_t *jlcf,
     const ngx_http_gateway_jwt_token_t *token);
 static const char *ngx_http_gateway_jwt_check_header(
@@ -403,7 +404,7 @@ ngx_http_gateway_jwt_decide(ngx_http_request_t *r,
         return NGX_HTTP_UNAUTHORIZED;
     }
 
-    ctx->reason = ngx_http_gateway_jwt_check(jlcf, ctx->token);
+    ctx->reason = ngx_http_gateway_jwt_check(r, jlcf, ctx->token);
 
     if (ctx->reason != NULL) {
         return NGX_HTTP_UNAUTHORIZED;
@@ -524,7 +525,8 @@ ngx_http_gateway_jwt_read(const ngx_http_gateway_jwt_loc_conf_t *jlcf,
 /* what this location demands of a token; NULL: it is fine */
 
 static const char *
-ngx_http_gateway_jwt_check(const ngx_http_gateway_jwt_loc_conf_t *jlcf,
+ngx_http_gateway_jwt_check(ngx_http_request_t *r,
+    const ngx_http_gateway_jwt_loc_conf_t *jlcf,
     const ngx_http_gateway_jwt_token_t *token)
 {
     const char  *reason;
@@ -547,6 +549,10 @@ ngx_http_gateway_jwt_check(const ngx_http_gateway_jwt_loc_conf_t *jlcf,
 
     if (!ngx_http_gateway_jwt_has_any(token, "aud", jlcf->audiences)) {
         return "the token is for another audience";
+    }
+
+    if (ngx_http_gateway_jwt_is_revoked(r, token)) {
+        return "the token was revoked";
     }
 
     return NULL;

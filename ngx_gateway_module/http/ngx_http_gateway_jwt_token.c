@@ -40,6 +40,7 @@ struct ngx_http_gateway_jwt_token_s {
     ngx_http_gateway_jwt_slice_t  typ;     /* the same */
     ngx_http_gateway_jwt_time_t   exp;
     ngx_http_gateway_jwt_time_t   nbf;
+    ngx_http_gateway_jwt_time_t   iat;
 
     size_t                        size;
 };
@@ -461,8 +462,6 @@ jwt_read_header(ngx_http_gateway_jwt_token_t *token)
 static const char *
 jwt_read_times(ngx_http_gateway_jwt_token_t *token)
 {
-    ngx_http_gateway_jwt_time_t  iat;
-
     if (!jwt_read_time(token->claims, "exp", &token->exp)) {
         return "exp is not a time";
     }
@@ -471,7 +470,7 @@ jwt_read_times(ngx_http_gateway_jwt_token_t *token)
         return "nbf is not a time";
     }
 
-    if (!jwt_read_time(token->claims, "iat", &iat)) {
+    if (!jwt_read_time(token->claims, "iat", &token->iat)) {
         return "iat is not a time";
     }
 
@@ -655,6 +654,16 @@ ngx_http_gateway_jwt_token_check_time(
     }
 
     return NULL;
+}
+
+
+int
+ngx_http_gateway_jwt_token_iat(const ngx_http_gateway_jwt_token_t *token,
+    int64_t *iat_r)
+{
+    *iat_r = token->iat.value;
+
+    return token->iat.is_set;
 }
 
 

@@ -168,6 +168,10 @@ const char *ngx_http_gateway_jwt_token_check_time(
     const ngx_http_gateway_jwt_token_t *token, int64_t now, int64_t leeway,
     int64_t max);
 
+/* Whether it has an iat, which is then written to *iat_r. */
+int ngx_http_gateway_jwt_token_iat(const ngx_http_gateway_jwt_token_t *token,
+    int64_t *iat_r);
+
 /*
  * Whether the claim is that string or, if it is an array, has it among its
  * elements.  name ends with a zero.

@@ -297,6 +297,7 @@ my $jwks = '{"keys":[{"kty":"EC","crv":"P-256","kid":"1","alg":"ES256",'
            . '"x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",'
            . '"y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}';
 spew("$dir/jwks.json", $jwks);
+spew("$dir/revoked", "# nobody\n");
 
 $example =~ s{^load_module .*;$}{%%GLOBALS%%}m;
 $example =~ s{^(?:user|pid|error_log|worker_processes) .*;$}{}mg;
