@@ -14,6 +14,8 @@
 #include "wire.h"
 
 
+static const char *subject_header(struct wr_request *req,
+    const char *subject);
 static struct wr_announcement *add(struct wr_request *req);
 
 
@@ -53,6 +55,30 @@ wr_event(struct wr_request *req, const char *type, const char *subject,
     wr_json_put_raw(w, "data", data, len);
     wr_json_object_end(w);
     event->body = wr_json_writer_text(w, NULL);
+    event->headers = subject_header(req, subject);
+}
+
+
+/* By it, the broker gives all events of a subject to one queue. */
+
+static const char *
+subject_header(struct wr_request *req, const char *subject)
+{
+    struct wr_json_writer  *w;
+
+    if (subject == NULL) {
+        return NULL;
+    }
+
+    w = wr_json_writer_new(req->arena);
+    wr_json_array_begin(w, NULL);
+    wr_json_object_begin(w, NULL);
+    wr_json_put_text(w, "name", WIRE_HEADER_SUBJECT);
+    wr_json_put_text(w, "text", subject);
+    wr_json_object_end(w);
+    wr_json_array_end(w);
+
+    return wr_json_writer_text(w, NULL);
 }
 
 

@@ -15,6 +15,7 @@
 #include "inbox.h"
 #include "key_private.h"
 #include "lane_private.h"
+#include "order.h"
 #include "outbox.h"
 #include "turn.h"
 #include "tx.h"
@@ -114,7 +115,7 @@ choose(struct wr_request **reqs, size_t n, bool read_only,
             continue;
         }
 
-        if (wr_request_is_asking(req)
+        if (wr_request_is_asking(req) || wr_order_is_left(reqs, i)
             || (!read_only && has_twin(chosen_r, count, req)))
         {
             req->is_later = true;
@@ -169,6 +170,12 @@ apply_set(struct wr_lane *lane, struct wr_request **reqs, size_t n,
     for (round = 0; n > 1 && round < ROUNDS_MAX; round++) {
         result = try(lane, reqs, n, read_only);
 
+        if (result == RESULT_DONE || result == RESULT_LOST) {
+            break;
+        }
+
+        wr_order_mark(reqs, n);
+
         if (result == RESULT_CULPRIT) {
             wr_db_failure(lane->db, &owner, NULL);
 
@@ -176,13 +183,19 @@ apply_set(struct wr_lane *lane, struct wr_request **reqs, size_t n,
                 /* void */
             }
 
-            alone[culprits++] = reqs[i];
+            if (reqs[i]->key == NULL || !reqs[i]->is_later) {
+                alone[culprits++] = reqs[i];
+            }
+
             memmove(&reqs[i], &reqs[i + 1], (--n - i) * sizeof(*reqs));
 
         } else if (result == RESULT_AGAIN) {
             n = without_decided(reqs, n);
+        }
 
-        } else {
+        n = wr_order_thin(reqs, n);
+
+        if (result == RESULT_FAILED) {
             break;
         }
     }
@@ -419,7 +432,14 @@ apply(struct wr_lane *lane, struct wr_request **reqs, size_t n)
             return false;
         }
 
-        if (reqs[i]->inbox == WR_INBOX_FRESH) {
+        if (reqs[i]->inbox == WR_INBOX_FRESH
+            && wr_order_is_stopped(reqs, i))
+        {
+            wr_inbox_give_back(lane->db, &lane->own, reqs[i]);
+            reqs[i]->inbox = WR_INBOX_NONE;
+            reqs[i]->is_later = true;
+
+        } else if (reqs[i]->inbox == WR_INBOX_FRESH) {
             is_again = apply_one(lane, reqs[i]) || is_again;
             wr_turn_keep(lane);
 

@@ -30,7 +30,7 @@
 /* asked for; the kernel may give less */
 #define SEND_BUFFER            (1 << 20)
 
-#define CHANNEL_MAX            16
+#define CHANNEL_MAX            BROKER_CHANNELS
 
 
 static int open_next(struct wr_broker *broker);
@@ -46,8 +46,6 @@ static int open_consuming(struct wr_broker *broker);
 static int open_publishing(struct wr_broker *broker);
 static int make_reply_queue(struct wr_broker *broker);
 static int check_exchange(struct wr_broker *broker, const char *name);
-static const char *queue_text(struct wr_broker *broker, enum wr_queue queue,
-    char *text_r, size_t size);
 
 
 struct wr_broker *
@@ -357,39 +355,38 @@ reply_error(struct broker_conn *conn, amqp_rpc_reply_t reply, const char *what)
 static int
 open_consuming(struct wr_broker *broker)
 {
-    char                    name[256], what[320];
-    unsigned                n, queue;
-    struct broker_conn     *conn;
-    struct broker_channel  *channel;
+    char                           what[320];
+    unsigned                       i;
+    struct broker_conn            *conn;
+    struct broker_channel         *channel;
+    const struct wr_broker_queue  *queue;
 
     conn = &broker->consuming;
 
-    for (queue = 0; queue < WR_QUEUE_COUNT; queue++) {
-        n = queue + 1;
-        channel = &conn->channels[queue];
+    for (i = 0; i < broker->config->nqueues; i++) {
+        queue = &broker->config->queues[i];
+        channel = &conn->channels[i];
         broker_channel_reset(broker, channel);
-        channel->queue = queue;
+        channel->queue = queue->kind;
+        channel->name = queue->name;
 
-        if (!broker->config->queues[queue]) {
-            continue;
-        }
-
-        queue_text(broker, queue, name, sizeof(name));
-        snprintf(what, sizeof(what), "cannot consume from queue \"%s\"", name);
-        amqp_channel_open(conn->state, n);
+        snprintf(what, sizeof(what), "cannot consume from queue \"%s\"",
+                 queue->name);
+        amqp_channel_open(conn->state, i + 1);
 
         if (reply_error(conn, amqp_get_rpc_reply(conn->state), what) != 0) {
             return -1;
         }
 
-        amqp_queue_declare(conn->state, n, amqp_cstring_bytes(name), 1, 1, 0,
-                           0, amqp_empty_table);
+        channel->is_open = true;
+        amqp_queue_declare(conn->state, i + 1, amqp_cstring_bytes(queue->name),
+                           1, 1, 0, 0, amqp_empty_table);
 
         if (reply_error(conn, amqp_get_rpc_reply(conn->state), what) != 0) {
             return -1;
         }
 
-        amqp_basic_qos(conn->state, n, 0, broker->config->prefetch, 0);
+        amqp_basic_qos(conn->state, i + 1, 0, broker->config->prefetch, 0);
 
         if (reply_error(conn, amqp_get_rpc_reply(conn->state), what) != 0) {
             return -1;
@@ -668,102 +665,4 @@ wr_broker_pump(struct wr_broker *broker)
         broker_conn_pump(&broker->consuming);
         broker_conn_pump(&broker->publishing);
     }
-}
-
-
-/* A tag used twice on a channel with unacked messages crashes the channel in
-   RabbitMQ 3.10: each consumer has a new one. */
-
-void
-wr_broker_consume(struct wr_broker *broker)
-{
-    char                    name[256];
-    unsigned                i;
-    amqp_basic_consume_t    method;
-    struct broker_channel  *channel;
-
-    for (i = 0; i < WR_QUEUE_COUNT && wr_broker_is_open(broker); i++) {
-        channel = &broker->consuming.channels[i];
-
-        if (!broker->config->queues[i]
-            || channel->consumer != BROKER_CONSUMER_NONE)
-        {
-            continue;
-        }
-
-        snprintf(channel->consumer_tag, sizeof(channel->consumer_tag),
-                 "%s-%u", wr_queue_name(i), ++broker->consumers);
-        memset(&method, 0, sizeof(method));
-        method.queue = amqp_cstring_bytes(queue_text(broker, i, name,
-                                                     sizeof(name)));
-        method.consumer_tag = amqp_cstring_bytes(channel->consumer_tag);
-        channel->consumer = BROKER_CONSUMER_ASKED;
-        broker_conn_sent(&broker->consuming,
-                         amqp_send_method(broker->consuming.state, i + 1,
-                                          AMQP_BASIC_CONSUME_METHOD,
-                                          &method));
-    }
-}
-
-
-void
-wr_broker_cancel(struct wr_broker *broker)
-{
-    unsigned                i;
-    amqp_basic_cancel_t     method;
-    struct broker_channel  *channel;
-
-    for (i = 0; i < WR_QUEUE_COUNT && wr_broker_is_open(broker); i++) {
-        channel = &broker->consuming.channels[i];
-
-        if (channel->consumer != BROKER_CONSUMER_ASKED
-            && channel->consumer != BROKER_CONSUMER_ACTIVE)
-        {
-            continue;
-        }
-
-        memset(&method, 0, sizeof(method));
-        method.consumer_tag = amqp_cstring_bytes(channel->consumer_tag);
-        channel->consumer = BROKER_CONSUMER_CANCELLING;
-        broker_conn_sent(&broker->consuming,
-                         amqp_send_method(broker->consuming.state, i + 1,
-                                          AMQP_BASIC_CANCEL_METHOD, &method));
-    }
-}
-
-
-bool
-wr_broker_is_cancelled(const struct wr_broker *broker)
-{
-    unsigned  i;
-
-    for (i = 0; i < WR_QUEUE_COUNT; i++) {
-        if (broker->consuming.channels[i].consumer != BROKER_CONSUMER_NONE) {
-            return false;
-        }
-    }
-
-    return true;
-}
-
-
-const char *
-wr_queue_name(enum wr_queue queue)
-{
-    static const char  *names[] = {
-        "rpc", "commands", "events", "again", "park", "replies"
-    };
-
-    return names[queue];
-}
-
-
-static const char *
-queue_text(struct wr_broker *broker, enum wr_queue queue, char *text_r,
-    size_t size)
-{
-    snprintf(text_r, size, "%s.%s", wr_queue_name(queue),
-             broker->config->service);
-
-    return text_r;
 }

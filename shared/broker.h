@@ -36,9 +36,14 @@ enum wr_queue {
     WR_QUEUE_EVENTS,
     WR_QUEUE_AGAIN,
     WR_QUEUE_PARK,
+    WR_QUEUE_ORDERED,       /* events in order; one lane is active on each */
+    WR_QUEUE_CHANNEL,
     WR_QUEUE_COUNT,
     WR_QUEUE_REPLY = WR_QUEUE_COUNT
 };
+
+/* Queues that a lane consumes at most. */
+#define WR_BROKER_QUEUES_MAX    64
 
 
 /* Headers of a message; what lies beyond is dropped. */
@@ -64,6 +69,8 @@ struct wr_message {
     struct wr_arena         *arena;         /* owns it all, itself too */
     struct wr_message       *next;          /* the owner's */
     enum wr_queue            queue;
+    const char              *from;          /* the queue's full name */
+    unsigned                 channel;       /* the broker layer's */
     unsigned                 generation;
     uint64_t                 tag;
     int64_t                  taken_ms;      /* wr_clock_ms() of its arrival */
@@ -140,6 +147,18 @@ enum wr_published {
 };
 
 
+/* a queue to consume */
+
+struct wr_broker_queue {
+    enum wr_queue            kind;
+    const char              *name;          /* in full */
+
+    /* After this long: where one consumer alone is active, a lane leaves
+       others the lead with theirs. */
+    int64_t                  standby_ms;
+};
+
+
 /* texts are kept */
 
 struct wr_broker_config {
@@ -149,7 +168,8 @@ struct wr_broker_config {
     int                      lane;
     int                      heartbeat_sec;
     int                      prefetch;      /* of each queue */
-    bool                     queues[WR_QUEUE_COUNT];
+    struct wr_broker_queue   queues[WR_BROKER_QUEUES_MAX];
+    unsigned                 nqueues;
 };
 
 
@@ -176,11 +196,17 @@ void wr_broker_close(struct wr_broker *broker);
 bool wr_broker_is_open(const struct wr_broker *broker);
 bool wr_broker_is_blocked(const struct wr_broker *broker);
 
-/* Begins to consume all queues, or ceases to; wr_broker_is_cancelled() tells
-   when no more deliveries will come. */
+/*
+ * Begins to consume all queues, or ceases to; wr_broker_is_cancelled() tells
+ * when no more deliveries will come.  Of queues in order all that is not
+ * settled goes back with it, before the next consumer gets any:
+ * wr_broker_is_stale() is true of such messages, which must not act any more.
+ */
 void wr_broker_consume(struct wr_broker *broker);
 void wr_broker_cancel(struct wr_broker *broker);
 bool wr_broker_is_cancelled(const struct wr_broker *broker);
+bool wr_broker_is_stale(const struct wr_broker *broker,
+    const struct wr_message *msg);
 
 /* This process's reply queue; "" while not open. */
 const char *wr_broker_reply_queue(const struct wr_broker *broker);
@@ -238,7 +264,7 @@ const char *wr_message_text(const struct wr_message *msg, const char *name);
 int64_t wr_message_number(const struct wr_message *msg, const char *name,
     int64_t fallback);
 
-/* "rpc", "commands" …; the queue's full name has the service behind a dot. */
+/* "rpc", "commands" …: what the full names of such queues begin with. */
 const char *wr_queue_name(enum wr_queue queue);
 
 

@@ -92,6 +92,15 @@ dispatch(struct broker_conn *conn, amqp_frame_t *frame)
 
     channel = &conn->channels[frame->channel - 1];
 
+    /* what comes by a channel that is given up is the next consumer's */
+
+    if (channel->consumer == BROKER_CONSUMER_CLOSING
+        && (frame->frame_type != AMQP_FRAME_METHOD
+            || frame->payload.method.id == AMQP_BASIC_DELIVER_METHOD))
+    {
+        return;
+    }
+
     switch (frame->frame_type) {
 
     case AMQP_FRAME_METHOD:
@@ -189,6 +198,10 @@ on_channel_method(struct broker_conn *conn, struct broker_channel *channel,
 
         break;
 
+    case AMQP_CHANNEL_CLOSE_OK_METHOD:
+        broker_channel_reset(conn->broker, channel);
+        break;
+
     case AMQP_BASIC_CANCEL_OK_METHOD:
         channel->consumer = BROKER_CONSUMER_NONE;
         break;
@@ -196,7 +209,7 @@ on_channel_method(struct broker_conn *conn, struct broker_channel *channel,
     case AMQP_BASIC_CANCEL_METHOD:
         /* the queue is gone, or its leader: begin anew */
         broker_conn_fail(conn, "consumer of \"%s\" cancelled by the broker",
-                         wr_queue_name(channel->queue));
+                         channel->name);
         break;
 
     case AMQP_CHANNEL_CLOSE_METHOD:
@@ -241,6 +254,9 @@ on_deliver(struct broker_conn *conn, struct broker_channel *channel,
 
     msg = broker_message_new(conn->broker);
     msg->queue = channel->queue;
+    msg->from = channel->name != NULL ? channel->name : "";
+    msg->channel = (unsigned) (channel - conn->channels);
+    msg->generation = channel->generation;
     msg->tag = deliver->delivery_tag;
     msg->routing_key = wr_arena_copy(msg->arena, deliver->routing_key.bytes,
                                      deliver->routing_key.len);
@@ -347,6 +363,9 @@ broker_channel_reset(struct wr_broker *broker, struct broker_channel *channel)
         wr_broker_release(broker, &channel->incoming);
     }
 
+    channel->generation = ++broker->generation;
+    channel->is_open = false;
+    channel->consume_ms = 0;
     channel->consumer = BROKER_CONSUMER_NONE;
     channel->first_tag = 1;
     channel->ntags = 0;
@@ -392,13 +411,16 @@ message_channel(struct wr_broker *broker, const struct wr_message *msg,
 {
     struct broker_channel  *channel;
 
-    if (!wr_broker_is_open(broker) || msg->generation != broker->generation
-        || msg->queue >= WR_QUEUE_COUNT)
-    {
+    if (!wr_broker_is_open(broker) || msg->queue >= WR_QUEUE_COUNT) {
         return NULL;
     }
 
-    channel = &broker->consuming.channels[msg->queue];
+    channel = &broker->consuming.channels[msg->channel];
+
+    if (msg->generation != channel->generation) {
+        return NULL;
+    }
+
     *tag_r = tag_find(channel, msg->tag);
 
     return (*tag_r != NULL && **tag_r == BROKER_TAG_OPEN) ? channel : NULL;
@@ -433,7 +455,7 @@ wr_broker_reject(struct wr_broker *broker, const struct wr_message *msg,
         *tag = BROKER_TAG_GONE;
         broker_conn_sent(&broker->consuming,
                          amqp_basic_nack(broker->consuming.state,
-                                         msg->queue + 1, msg->tag, 0,
+                                         msg->channel + 1, msg->tag, 0,
                                          requeue));
     }
 }
@@ -448,7 +470,8 @@ wr_broker_reject_all(struct wr_broker *broker)
 
     wr_broker_flush(broker);
 
-    for (i = 0; i < WR_QUEUE_COUNT && wr_broker_is_open(broker); i++) {
+    for (i = 0; i < broker->config->nqueues && wr_broker_is_open(broker); i++)
+    {
         channel = &broker->consuming.channels[i];
 
         /* tag 0: all that is unacked on the channel */

@@ -34,7 +34,7 @@ broker_message_new(struct wr_broker *broker)
     msg->expiration_ms = -1;
     msg->body = "";
     msg->taken_ms = wr_clock_ms();
-    msg->routing_key = "";
+    msg->from = msg->routing_key = "";
     msg->type = msg->content_type = msg->correlation_id = "";
     msg->reply_to = msg->message_id = msg->user_id = msg->app_id = "";
     msg->death_queue = msg->death_reason = "";
@@ -305,6 +305,27 @@ broker_fifo_pop(struct broker_fifo *fifo)
     }
 
     return msg;
+}
+
+
+void
+broker_fifo_drop(struct broker_fifo *fifo, struct wr_broker *broker,
+    unsigned channel)
+{
+    struct wr_message  *msg, **place;
+
+    for (place = &fifo->first; (msg = *place) != NULL; ) {
+        if (msg->channel != channel) {
+            place = &msg->next;
+            continue;
+        }
+
+        *place = msg->next;
+        fifo->count--;
+        wr_broker_release(broker, &msg);
+    }
+
+    fifo->last = place;
 }
 
 

@@ -21,7 +21,7 @@
 #define BROKER_CHANNEL_REPLIES    1     /* no confirms; consumes replies */
 #define BROKER_CHANNEL_CONFIRMS   2
 
-#define BROKER_CHANNELS           (WR_QUEUE_COUNT + 1)
+#define BROKER_CHANNELS           WR_BROKER_QUEUES_MAX
 
 /* also what the broker is asked for */
 #define BROKER_FRAME_MAX          131072
@@ -43,12 +43,17 @@ enum broker_consumer_state {
     BROKER_CONSUMER_NONE = 0,
     BROKER_CONSUMER_ASKED,      /* basic.consume was sent */
     BROKER_CONSUMER_ACTIVE,
-    BROKER_CONSUMER_CANCELLING  /* basic.cancel was sent */
+    BROKER_CONSUMER_CANCELLING, /* basic.cancel was sent */
+    BROKER_CONSUMER_CLOSING     /* channel.close was sent */
 };
 
 
 struct broker_channel {
     enum wr_queue               queue;
+    const char                 *name;       /* of the queue, in full */
+    unsigned                    generation; /* of what comes from now on */
+    bool                        is_open;
+    int64_t                     consume_ms; /* not before; 0: not asked yet */
     enum broker_consumer_state  consumer;
     char                        consumer_tag[32];
 
@@ -148,6 +153,10 @@ void broker_confirms_lost(struct wr_broker *broker);
 void broker_fifo_init(struct broker_fifo *fifo);
 void broker_fifo_push(struct broker_fifo *fifo, struct wr_message *msg);
 struct wr_message *broker_fifo_pop(struct broker_fifo *fifo);
+
+/* Gives back the memory of all that came by a channel. */
+void broker_fifo_drop(struct broker_fifo *fifo, struct wr_broker *broker,
+    unsigned channel);
 
 /* A text that rabbitmq-c gives, for a log line. */
 #define BROKER_TEXT(text)  (int) (text).len, (char *) (text).bytes

@@ -360,7 +360,7 @@ wr_broker_flush(struct wr_broker *broker)
 
     cork(&broker->publishing, false);
 
-    for (i = 0; i < WR_QUEUE_COUNT; i++) {
+    for (i = 0; i < broker->config->nqueues; i++) {
         if (broker->consuming.channels[i].has_settled) {
             broker_channel_flush(&broker->consuming, i + 1);
         }

@@ -17,6 +17,7 @@
 #include "dead_letter.h"
 #include "dispatch.h"
 #include "lane_private.h"
+#include "order.h"
 #include "pg_array.h"
 #include "settle.h"
 #include "turn.h"
@@ -321,6 +322,11 @@ wr_crash_try(struct wr_lane *lane, struct wr_request **suspects, size_t n,
 
     for (i = 0; i < n; i++) {
         req = suspects[i];
+
+        if (wr_order_waits(lane, req)) {
+            wr_lane_hold(lane, req);
+            continue;
+        }
 
         if (req->crashes >= WR_CRASHES_MAX) {
             set_aside(lane, req);

@@ -10,6 +10,7 @@
 
 #include "clock.h"
 #include "lane_private.h"
+#include "order.h"
 #include "skew.h"
 #include "wire.h"
 
@@ -19,6 +20,7 @@
 
 
 static void decode_home(struct wr_request *req);
+static const char *family(const struct wr_request *req, const char *home);
 static void decode_log(struct wr_request *req);
 static void decode_deadline(struct wr_request *req);
 static int64_t decode_skew(struct wr_request *req, int64_t left_ms);
@@ -56,6 +58,7 @@ wr_request_new(struct wr_lane *lane, struct wr_message *msg)
     decode_deadline(req);
     decode_identity(req);
     check(req);
+    wr_order_join(req);
 
     return req;
 }
@@ -82,11 +85,10 @@ decode_home(struct wr_request *req)
     }
 
     if (home == NULL || home[0] == '\0') {
-        home = wr_arena_printf(req->arena, "%s.%s", wr_queue_name(msg->queue),
-                               req->lane->service->name);
+        home = msg->from;
     }
 
-    req->home = home;
+    req->home = family(req, home);
     req->kind = (msg->queue == WR_QUEUE_RPC) ? WR_CALL : WR_COMMAND;
 
     if (strncmp(home, WIRE_QUEUE_EVENTS_PREFIX,
@@ -94,7 +96,29 @@ decode_home(struct wr_request *req)
         == 0)
     {
         req->kind = WR_EVENT;
+
+    } else if (strncmp(home, WIRE_QUEUE_CHANNEL_PREFIX,
+                       strlen(WIRE_QUEUE_CHANNEL_PREFIX))
+               == 0)
+    {
+        req->kind = WR_CHANNEL;
     }
+}
+
+
+/* The queues of events in order have one name to everybody else: what is sent
+   again has lost its place among them. */
+
+static const char *
+family(const struct wr_request *req, const char *home)
+{
+    char  *events;
+
+    events = wr_arena_printf(req->arena, WIRE_QUEUE_EVENTS_PREFIX "%s",
+                             req->lane->service->name);
+
+    return (strncmp(home, events, strlen(events)) == 0
+            && home[strlen(events)] == '.') ? events : home;
 }
 
 
@@ -225,13 +249,17 @@ decode_identity(struct wr_request *req)
 static const struct wr_handler *
 find_handler(const struct wr_request *req)
 {
+    const char               *type;
     const struct wr_handler  *handler;
+
+    type = (req->kind == WR_CHANNEL)
+           ? req->home + strlen(WIRE_QUEUE_CHANNEL_PREFIX) : req->msg->type;
 
     for (handler = req->lane->service->handlers; handler->type != NULL;
          handler++)
     {
         if (handler->kind == req->kind
-            && strcmp(handler->type, req->msg->type) == 0)
+            && strcmp(handler->type, type) == 0)
         {
             return handler;
         }
@@ -264,7 +292,7 @@ check(struct wr_request *req)
     } else if (!wr_id_is_uuid(msg->message_id)) {
         wr_request_decide(req, WR_BROKEN, "message id is no uuid");
 
-    } else if (req->kind == WR_COMMAND) {
+    } else if (req->kind == WR_COMMAND || req->kind == WR_CHANNEL) {
         check_command(req);
 
     } else {
@@ -314,7 +342,7 @@ static void
 check_event(struct wr_request *req)
 {
     size_t                 prefix;
-    const char            *error, *source, *id;
+    const char            *error, *source, *id, *hashed;
     const struct wr_json  *event;
 
     event = wr_json_parse(req->arena, req->msg->body, req->msg->body_len,
@@ -329,7 +357,8 @@ check_event(struct wr_request *req)
 
     /* rights are on routing keys, handlers go by types */
 
-    if (req->msg->queue == WR_QUEUE_EVENTS
+    if ((req->msg->queue == WR_QUEUE_EVENTS
+         || req->msg->queue == WR_QUEUE_ORDERED)
         && strcmp(req->msg->type, req->msg->routing_key) != 0)
     {
         refuse_untrusted(req, "event whose type is not its routing key");
@@ -357,6 +386,19 @@ check_event(struct wr_request *req)
     }
 
     req->subject = wr_json_text(event, "subject", 0, 1024, NULL);
+    hashed = wr_message_text(req->msg, WIRE_HEADER_SUBJECT);
+
+    /* by which it was given its queue */
+
+    if (hashed != NULL
+        && strcmp(hashed, req->subject != NULL ? req->subject : "") != 0)
+    {
+        wr_request_decide(req, WR_BROKEN,
+                          "event whose " WIRE_HEADER_SUBJECT " is not its "
+                          "subject");
+        return;
+    }
+
     req->version = wr_json_int(event, "aggregateversion", INT64_MIN,
                                INT64_MAX, NULL);
     req->json = wr_json_object(event, "data", NULL);

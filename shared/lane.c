@@ -19,6 +19,8 @@
 #include "housekeeping.h"
 #include "key_private.h"
 #include "lane_private.h"
+#include "lane_queues.h"
+#include "order.h"
 #include "outbox.h"
 #include "settings.h"
 #include "skew.h"
@@ -49,7 +51,6 @@
 
 static void set_up(struct wr_lane *lane, const struct wr_service *service,
     const struct wr_settings *settings);
-static void set_queues(struct wr_lane *lane);
 static void tear_down(struct wr_lane *lane);
 static void set_state(struct wr_lane *lane, enum wr_lane_state state);
 static bool starting(struct wr_lane *lane);
@@ -154,7 +155,8 @@ set_up(struct wr_lane *lane, const struct wr_service *service,
         lane->broker_config.prefetch = 3 * lane->batch;
     }
 
-    set_queues(lane);
+    lane->arena = wr_arena_new();
+    wr_lane_queues(service, settings, lane->arena, &lane->broker_config);
     lane->broker = wr_broker_new(&lane->broker_config, &lane->log);
     lane->outbox = wr_outbox_new(lane->broker, &lane->log);
 
@@ -183,24 +185,6 @@ set_up(struct wr_lane *lane, const struct wr_service *service,
 }
 
 
-/* What comes home and what was given up is everybody's. */
-
-static void
-set_queues(struct wr_lane *lane)
-{
-    int          i;
-    const char  *queues;
-
-    queues = wr_settings_text(lane->settings, "queues");
-
-    for (i = 0; i < WR_QUEUE_COUNT; i++) {
-        lane->broker_config.queues[i] =
-            i == WR_QUEUE_AGAIN || i == WR_QUEUE_PARK || queues[0] == '\0'
-            || has_word(queues, wr_queue_name(i));
-    }
-}
-
-
 static void
 tear_down(struct wr_lane *lane)
 {
@@ -210,6 +194,7 @@ tear_down(struct wr_lane *lane)
     wr_db_owner_clear(&lane->own);
     wr_db_free(&lane->db);
     wr_arena_free(&lane->own.arena);
+    wr_arena_free(&lane->arena);
     wr_skew_free(&lane->skew);
     wr_keys_free(&lane->keys);
     wr_stats_state(WR_LANE_NONE);
@@ -345,6 +330,7 @@ ready(struct wr_lane *lane)
 
     if (!wr_db_is_open(lane->db)) {
         wr_broker_cancel(lane->broker);
+        wr_order_drop(lane);
         set_state(lane, WR_LANE_PAUSED);
         return true;
     }
@@ -532,6 +518,7 @@ draining(struct wr_lane *lane)
     }
 
     wr_broker_cancel(lane->broker);
+    wr_order_drop(lane);
 
     if (wr_broker_is_open(lane->broker) && wr_db_is_open(lane->db)
         && wr_clock_ms() < lane->drain_end_ms

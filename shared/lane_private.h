@@ -44,6 +44,7 @@ struct wr_lane {
     void                      *state;       /* the service's own */
     struct wr_log              log;
     char                       name[128];   /* application_name, log */
+    struct wr_arena           *arena;       /* lives as long */
 
     struct wr_broker_config    broker_config;
     struct wr_broker          *broker;

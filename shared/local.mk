@@ -38,6 +38,7 @@ libwarren_la_SOURCES = \
 	shared/batch.h \
 	shared/broker.c \
 	shared/broker.h \
+	shared/broker_consume.c \
 	shared/broker_dispatch.c \
 	shared/broker_message.c \
 	shared/broker_private.h \
@@ -79,10 +80,14 @@ libwarren_la_SOURCES = \
 	shared/lane.c \
 	shared/lane.h \
 	shared/lane_private.h \
+	shared/lane_queues.c \
+	shared/lane_queues.h \
 	shared/log.c \
 	shared/log_private.h \
 	shared/memory.c \
 	shared/memory.h \
+	shared/order.c \
+	shared/order.h \
 	shared/outbox.c \
 	shared/outbox.h \
 	shared/page.c \

@@ -40,7 +40,7 @@ enum column {
     COLUMN_TRACEPARENT,
     COLUMN_SUB,
     COLUMN_BODY,
-    COLUMN_HEADERS          /* NULL but for what an operator sends again */
+    COLUMN_HEADERS          /* beside the others; NULL: none */
 };
 
 
@@ -203,7 +203,7 @@ row_columns(const struct wr_request *req,
                                                     WIRE_HEADER_TRACEPARENT);
     columns_r[COLUMN_SUB] = req->sub;
     columns_r[COLUMN_BODY] = announcement->body;
-    columns_r[COLUMN_HEADERS] = NULL;
+    columns_r[COLUMN_HEADERS] = announcement->headers;
 }
 
 

@@ -54,6 +54,7 @@ struct wr_announcement {
     const char               *key;
     const char               *type;
     const char               *content_type;
+    const char               *headers;      /* as in the outbox; NULL: none */
     const char               *body;
 };
 
@@ -112,6 +113,10 @@ struct wr_request {
     const struct wr_json     *json;         /* NULL: not parsed yet */
     const char               *subject;
     int64_t                   version;
+
+    /* of events in order: those of one key follow one another */
+    const char               *key;          /* NULL: in no order */
+    uint32_t                  key_hash;
     struct wr_json_errors     errors;
     size_t                    gather_errors;    /* count after .gather */
     bool                      is_body_bad;      /* one of the later errors */

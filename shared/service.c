@@ -18,15 +18,20 @@
 #include "json.h"
 #include "key_private.h"
 #include "lane.h"
+#include "lane_queues.h"
 #include "log_private.h"
 #include "memory.h"
 #include "service.h"
 #include "settings_private.h"
 #include "supervisor.h"
 #include "version.h"
+#include "wire.h"
 
 
 #define EXIT_USAGE  2
+
+#define NAME_CHARACTERS                                                       \
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 
 #ifdef __clang__
 #define COMPILER    __VERSION__
@@ -68,12 +73,15 @@ static int options_read(struct program *program, int argc, char **argv);
 static int service_check(const struct program *program);
 static int handler_check(const struct program *program,
     const struct wr_handler *handler);
+static int channels_check(const struct program *program);
 static int task_run(struct program *program);
 static int configured_run(struct program *program);
 static int supervise(struct program *program);
 static struct wr_settings *settings_read(void *data);
 static int lane_run(void *data, int lane);
 static void topology_print(const struct wr_service *service);
+static void types_put(struct wr_json_writer *writer, const char *name,
+    const struct wr_service *service, enum wr_kind kind, bool in_order);
 static void words_put(struct wr_json_writer *writer, const char *name,
     const char *const *words);
 static void version_print(const struct wr_service *service);
@@ -203,9 +211,7 @@ service_check(const struct program *program)
     name = program->service->name;
 
     if (name == NULL || name[0] == '\0'
-        || name[strspn(name, "abcdefghijklmnopqrstuvwxyz"
-                             "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")]
-           != '\0')
+        || name[strspn(name, NAME_CHARACTERS)] != '\0')
     {
         fprintf(stderr, "%s: the service's name is not of letters, digits, "
                 "\"-\" and \"_\"\n", program->name);
@@ -225,7 +231,15 @@ service_check(const struct program *program)
         return -1;
     }
 
-    return 0;
+    if (program->service->ordered_queues < 0
+        || program->service->ordered_queues > WIRE_ORDERED_QUEUES_MAX)
+    {
+        fprintf(stderr, "%s: .ordered_queues is not within 0 and %d\n",
+                program->name, WIRE_ORDERED_QUEUES_MAX);
+        return -1;
+    }
+
+    return channels_check(program);
 }
 
 
@@ -246,12 +260,52 @@ handler_check(const struct program *program, const struct wr_handler *handler)
         return -1;
     }
 
+    if (handler->in_order && handler->kind != WR_EVENT) {
+        fprintf(stderr, "%s: handler \"%s\" is in order and of no event\n",
+                program->name, handler->type);
+        return -1;
+    }
+
     for (other = program->service->handlers; other != handler; other++) {
         if (other->kind == handler->kind
             && strcmp(other->type, handler->type) == 0)
         {
             fprintf(stderr, "%s: handler \"%s\" stands twice\n", program->name,
                     handler->type);
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+static int
+channels_check(const struct program *program)
+{
+    int                       n;
+    const struct wr_handler  *handler;
+
+    n = 0;
+
+    for (handler = program->service->handlers; handler->type != NULL;
+         handler++)
+    {
+        if (handler->kind != WR_CHANNEL) {
+            continue;
+        }
+
+        if (handler->type[0] == '\0'
+            || handler->type[strspn(handler->type, NAME_CHARACTERS)] != '\0')
+        {
+            fprintf(stderr, "%s: channel \"%s\" is not of letters, digits, "
+                    "\"-\" and \"_\"\n", program->name, handler->type);
+            return -1;
+        }
+
+        if (++n > WIRE_CHANNELS_MAX) {
+            fprintf(stderr, "%s: more than %d channels\n", program->name,
+                    WIRE_CHANNELS_MAX);
             return -1;
         }
     }
@@ -349,12 +403,23 @@ supervise(struct program *program)
 static struct wr_settings *
 settings_read(void *data)
 {
+    char                 word[100];
     struct program      *program;
     struct wr_settings  *settings;
 
     program = data;
     settings = wr_settings_load(&program->source);
     wr_settings_runtime_check(settings);
+
+    if (settings->errors_count == 0
+        && !wr_lane_queues_check(program->service,
+                                 wr_settings_text(settings, "queues"), word,
+                                 sizeof(word)))
+    {
+        wr_settings_refuse(settings, "queues", "\"%s\" is not rpc, commands, "
+                           "events, or channel.NAME with a channel of the "
+                           "service", word);
+    }
 
     return settings;
 }
@@ -375,9 +440,8 @@ lane_run(void *data, int lane)
 static void
 topology_print(const struct wr_service *service)
 {
-    struct wr_arena          *arena;
-    struct wr_json_writer    *writer;
-    const struct wr_handler  *handler;
+    struct wr_arena        *arena;
+    struct wr_json_writer  *writer;
 
     arena = wr_arena_new();
     writer = wr_json_writer_new(arena);
@@ -385,23 +449,36 @@ topology_print(const struct wr_service *service)
     wr_json_object_begin(writer, NULL);
     wr_json_put_text(writer, "service", service->name);
     words_put(writer, "entities", service->entities);
+    types_put(writer, "events", service, WR_EVENT, false);
+    words_put(writer, "asks", service->asks);
+    types_put(writer, "channels", service, WR_CHANNEL, false);
+    types_put(writer, "ordered", service, WR_EVENT, true);
+    wr_json_put_int(writer, "ordered_queues",
+                    wr_lane_queues_ordered(service));
+    wr_json_object_end(writer);
 
-    wr_json_array_begin(writer, "events");
+    puts(wr_json_writer_text(writer, NULL));
+    wr_arena_free(&arena);
+}
+
+
+/* The types of handlers of a kind. */
+
+static void
+types_put(struct wr_json_writer *writer, const char *name,
+    const struct wr_service *service, enum wr_kind kind, bool in_order)
+{
+    const struct wr_handler  *handler;
+
+    wr_json_array_begin(writer, name);
 
     for (handler = service->handlers; handler->type != NULL; handler++) {
-        if (handler->kind == WR_EVENT) {
+        if (handler->kind == kind && handler->in_order == in_order) {
             wr_json_put_text(writer, NULL, handler->type);
         }
     }
 
     wr_json_array_end(writer);
-
-    words_put(writer, "asks", service->asks);
-    words_put(writer, "channels", NULL);
-    wr_json_object_end(writer);
-
-    puts(wr_json_writer_text(writer, NULL));
-    wr_arena_free(&arena);
 }
 
 

@@ -18,7 +18,8 @@
 enum wr_kind {
     WR_CALL = 0,            /* queue rpc.S; somebody waits for the reply */
     WR_COMMAND,             /* queue commands.S */
-    WR_EVENT                /* queue events.S, bound to the handler's type */
+    WR_EVENT,               /* queue events.S, bound to the handler's type */
+    WR_CHANNEL              /* queue channel.<type>: all messages of it */
 };
 
 
@@ -29,7 +30,9 @@ enum wr_kind {
 
 struct wr_handler {
     enum wr_kind       kind;
-    const char        *type;            /* method or event; NULL ends a table */
+
+    /* method, event or channel; NULL ends a table */
+    const char        *type;
 
     /* asks other services (wr_ask) or computes at length: no transaction is
        open.  Anything but WR_DONE ends the message here. */
@@ -52,6 +55,14 @@ struct wr_handler {
        unique key or right there, does not start. */
     void             (*keys)(struct wr_request *req);
     const struct wr_key_table  *locks[WR_KEY_TABLES_MAX];
+
+    /*
+     * Of events: those of one subject act in the order in which the broker
+     * got them, whichever lane has them.  One that fails is tried again where
+     * it stands, and the later ones of its subject wait behind it, until it
+     * has acted or is a dead letter.
+     */
+    bool               in_order;
 };
 
 #define WR_HANDLERS_END  { .kind = WR_CALL, .type = NULL }
@@ -70,6 +81,11 @@ struct wr_service {
 
     /* services it asks, for its rights; may be NULL */
     const char *const        *asks;
+
+    /* queues that events in order are divided into, by subject, at most
+       WIRE_ORDERED_QUEUES_MAX; 0: WIRE_ORDERED_QUEUES.  More lanes than that
+       have no events in order to do. */
+    int                       ordered_queues;
 
     /* its own keys beside the runtime's; may be NULL */
     const struct wr_setting  *settings;

@@ -54,7 +54,7 @@ const struct wr_setting  wr_settings_runtime[] = {
     { "prefetch", WR_SETTING_INT, "0", false,
       "messages the broker sends ahead; 0: three times the batch" },
     { "queues", WR_SETTING_TEXT, "", false,
-      "kinds of queues to consume (rpc commands events); empty: all" },
+      "queues to consume: rpc, commands, events, channel.NAME; empty: all" },
     { "trusted_users", WR_SETTING_TEXT, "gateway", false,
       "broker users whose word on a caller's identity counts" },
     { "drain_timeout", WR_SETTING_DURATION, "20s", false,
@@ -69,6 +69,8 @@ const struct wr_setting  wr_settings_runtime[] = {
       "how long a message that comes again is known to have acted" },
     { "outbox.keep", WR_SETTING_DURATION, "2d", false,
       "how long an empty partition of the outbox is kept after its day" },
+    { "retry.in_order_pause", WR_SETTING_DURATION, "1s", false,
+      "pause before an event in order is tried again; doubles, up to 30s" },
     { "log.level", WR_SETTING_TEXT, "info", true,
       "error, warn, info or debug" },
     { "log.format", WR_SETTING_TEXT, "json", false,
@@ -92,6 +94,7 @@ static const struct range  ranges[] = {
     { "retry.max_attempts", 1, WIRE_RUNGS },
     { "inbox.keep", KEEP_MIN_MS, KEEP_MAX_MS },
     { "outbox.keep", KEEP_MIN_MS, KEEP_MAX_MS },
+    { "retry.in_order_pause", 1, 30 * 1000 },
     { NULL, 0, 0 }
 };
 

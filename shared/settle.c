@@ -10,6 +10,7 @@
 #include "crash.h"
 #include "dead_letter.h"
 #include "lane_private.h"
+#include "order.h"
 #include "retry.h"
 #include "settle.h"
 #include "wire.h"
@@ -50,7 +51,10 @@ wr_settle(struct wr_lane *lane, struct wr_request **reqs, size_t n)
         switch (settlement(reqs[i])) {
 
         case WR_SETTLE_RUNG:
-            rungs[nrungs++] = reqs[i];
+            if (!wr_order_hold(lane, reqs[i])) {
+                rungs[nrungs++] = reqs[i];
+            }
+
             break;
 
         case WR_SETTLE_DEAD:

@@ -30,6 +30,7 @@ struct wr_stats;
     X(messages_late, "Calls dropped because their deadline had passed")       \
     X(messages_repeated, "Messages that had acted before (inbox hits)")       \
     X(messages_retried, "Messages sent to a rung")                            \
+    X(messages_repeated_in_order, "Failures tried again where they stand")    \
     X(messages_dead, "Messages that became dead letters")                     \
     X(messages_suspected, "Messages that a lane was working on when it died") \
     X(messages_set_aside, "Messages given up since they crashed lanes")       \

@@ -11,6 +11,7 @@
 #include "crash.h"
 #include "gather.h"
 #include "lane_private.h"
+#include "order.h"
 #include "outbox.h"
 #include "settle.h"
 #include "turn.h"
@@ -36,18 +37,19 @@ wr_turn_is_due(struct wr_lane *lane)
 void
 wr_turn(struct wr_lane *lane)
 {
-    size_t              i, n, count, taken;
+    size_t              i, n, count, others, taken;
     struct wr_request  *req, *reqs[WR_BATCH_MAX];
 
     taken = take(lane, reqs, (size_t) lane->batch);
     n = wr_crash_part(lane, reqs, taken);
+    others = wr_order_leave(lane, reqs, n, taken);
 
     /* who is in a hurry does not wait for others */
 
-    for (i = 0, count = 0; i < n; i++) {
+    for (i = 0, count = 0; i < others; i++) {
         req = reqs[i];
 
-        if (n > 1 && is_hasty(req)) {
+        if (others > 1 && is_hasty(req)) {
             run(lane, &req, 1);
 
         } else {
@@ -83,10 +85,15 @@ take(struct wr_lane *lane, struct wr_request **reqs, size_t max)
             req = wr_request_new(lane, msg);
         }
 
-        if (!drop_late(lane, &req)) {
+        if (wr_order_waits(lane, req)) {
+            wr_lane_hold(lane, req);
+
+        } else if (!drop_late(lane, &req)) {
             reqs[n++] = req;
         }
     }
+
+    wr_order_sort(reqs, n);
 
     return n;
 }
@@ -127,7 +134,9 @@ find_due(struct wr_lane *lane)
     now_ms = (lane->held != NULL) ? wr_clock_ms() : 0;
 
     for (place = &lane->held; *place != NULL; place = &(*place)->next) {
-        if ((*place)->not_before_ms <= now_ms) {
+        if ((*place)->not_before_ms <= now_ms
+            && !wr_order_waits(lane, *place))
+        {
             return place;
         }
     }

@@ -28,6 +28,7 @@
 #define WIRE_EXCHANGE_PARK            "park"
 #define WIRE_EXCHANGE_LIMITS          "limits"
 #define WIRE_EXCHANGE_RETRY_PREFIX    "retry."
+#define WIRE_EXCHANGE_ORDERED_PREFIX  "ordered."
 
 /* a queue's name is one of these and the service's name */
 
@@ -48,6 +49,15 @@
 #define WIRE_RETRY_MAX_LENGTH         100000
 #define WIRE_UNROUTED_MAX_LENGTH      1000
 #define WIRE_DELIVERY_LIMIT           1000
+
+/* a service's queues of events in order are "events.S.1" to "events.S.N" */
+
+#define WIRE_ORDERED_QUEUES           4
+#define WIRE_ORDERED_QUEUES_MAX       16
+
+/* channels that a service may serve */
+
+#define WIRE_CHANNELS_MAX             16
 
 /* AMQP properties */
 
@@ -71,6 +81,10 @@
 #define WIRE_HEADER_ERROR             "x-error"
 #define WIRE_HEADER_HOME              "x-home"
 #define WIRE_HEADER_ORIGIN            "x-origin"
+
+/* of an event: its subject, by which queues of events in order are chosen */
+
+#define WIRE_HEADER_SUBJECT           "x-subject"
 
 /* set to "1" when message_id was made from a client's Idempotency-Key */
 

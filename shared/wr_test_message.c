@@ -172,7 +172,8 @@ wr_test_deliver(struct wr_test *test)
     static const enum wr_queue  queues[] = {
         [WR_CALL] = WR_QUEUE_RPC,
         [WR_COMMAND] = WR_QUEUE_COMMANDS,
-        [WR_EVENT] = WR_QUEUE_EVENTS
+        [WR_EVENT] = WR_QUEUE_EVENTS,
+        [WR_CHANNEL] = WR_QUEUE_CHANNEL
     };
 
     char               *id;
@@ -184,6 +185,10 @@ wr_test_deliver(struct wr_test *test)
     msg = wr_arena_alloc(test->message, sizeof(struct wr_message));
     msg->arena = test->message;
     msg->queue = queues[test->kind];
+    msg->from = wr_arena_printf(test->message, "%s.%s",
+                                wr_queue_name(msg->queue),
+                                (test->kind == WR_CHANNEL)
+                                ? test->type : test->service->name);
     msg->routing_key = (test->kind == WR_EVENT) ? test->type
                                                 : test->service->name;
     msg->type = test->type;

@@ -226,12 +226,13 @@ sub event {
     my $source = delete $option{source} // '/warren/echo';
     my $body = delete $option{body} // JSON::PP::encode_json({
         specversion => '1.0', id => $id, source => $source, type => $type,
-        subject => $subject, data => { id => $subject }
+        subject => $subject, data => delete $option{data} // { id => $subject }
     });
+    my $headers = delete $option{headers} // { 'x-subject' => $subject };
 
     return $self->send('events', $type, $body, type => $type,
                        content_type => 'application/cloudevents+json',
-                       %option);
+                       headers => $headers, %option);
 }
 
 
@@ -253,6 +254,19 @@ sub send {
     $amqp->wait_confirm() or die "the broker refused $id\n";
 
     return $id;
+}
+
+
+# Another process of the same worker, with settings of its own; not started.
+sub second {
+    my ($self, %settings) = @_;
+
+    my $worker = $self->{worker};
+
+    return Warren::Worker->new(
+        %$worker{qw(service program broker vhost database allow)},
+        settings => { %{ $worker->{settings} }, %settings }
+    );
 }
 
 

@@ -46,7 +46,9 @@ sub apply {
     for my $name ($own, $other) {
         spew("$dir/$name.json", qq({"service":"$name","entities":["$name"],)
                                 . qq("events":["$other.happened"],)
-                                . qq("channels":["channel-of-$name"]}));
+                                . qq("channels":["channel-of-$name"],)
+                                . qq("ordered":["$other.moved"],)
+                                . qq("ordered_queues":2}));
         push @words, '--from', "$dir/$name.json";
     }
 
@@ -78,6 +80,8 @@ sub own_service {
             sub { $amqp->get($queue, no_ack => 1); 1 });
     }
 
+    may('a service consumes its events in order',
+        sub { client($own)->consume("events.$own.2") });
     may("a service publishes to $_->[0] by $_->[1]",
         sub { published($amqp, @$_) })
         for ['rpc', $other], ['commands', $other], ['events', "$own.happened"],
@@ -87,7 +91,7 @@ sub own_service {
     for my $queue ("rpc.$other", "commands.$other", "events.$other",
                    "again.$other", "park.$other", "retry.$own.1s",
                    "retry.$other.1s", 'events.unrouted',
-                   "channel.channel-of-$other")
+                   "channel.channel-of-$other", "events.$other.2")
     {
         must_not("a service does not read $queue",
                  sub { $amqp->get($queue, no_ack => 1) });
@@ -101,7 +105,8 @@ sub own_service {
             ['events', "$other.happened"], ['events', "x$own.happened"],
             ['events', $own], ['again', $own], ['again', $other],
             ['park', $own], ['amq.direct', 'x'], ['amq.topic', 'x'],
-            ['events.unrouted', 'x'], ['limits', ''];
+            ['events.unrouted', 'x'], ["ordered.$own", 'x'],
+            ['limits', ''];
 
     must_not("a service does not $_->[0]", $_->[1]) for (
         ['make a queue with a name of its choice', sub {

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,11 +24,14 @@ enum each {
     EACH_SERVICE,           /* for each service: {service} */
     EACH_RUNG,              /* for each service and rung: {rung} as well */
     EACH_EVENT,             /* for each event a service handles: {word} */
-    EACH_CHANNEL            /* for each channel a service serves: {word} */
+    EACH_CHANNEL,           /* for each channel a service serves: {word} */
+    EACH_ORDERING,          /* for each service with events in order */
+    EACH_ORDERED_EVENT,     /* for each event in order: {word} */
+    EACH_ORDERED_QUEUE      /* for each queue that divides them: {number} */
 };
 
 
-/* an argument of a queue; a number, if text is NULL */
+/* an argument of an object; a number, if text is NULL */
 
 struct argument {
     const char  *name;      /* NULL ends a table */
@@ -38,6 +42,9 @@ struct argument {
 /* stands for the delay of the rung */
 #define RUNG_TTL  -1
 
+/* stands for true */
+#define TRUE      -2
+
 #define TEXT(name, text)      { name, text, 0 }
 #define NUMBER(name, number)  { name, NULL, number }
 #define ARGUMENTS_END         { NULL, NULL, 0 }
@@ -47,6 +54,7 @@ struct exchange_row {
     enum each               each;
     const char             *name;
     const char             *type;
+    const struct argument  *arguments;
 };
 
 struct queue_row {
@@ -60,6 +68,7 @@ struct binding_row {
     const char             *exchange;
     const char             *queue;
     const char             *key;
+    bool                    is_exchange;    /* what "queue" names is one */
 };
 
 struct policy_row {
@@ -85,10 +94,16 @@ struct scope {
     const json_t            *service;   /* NULL: none */
     const char              *word;
     const struct wire_rung  *rung;
+    char                     number[24];
     char                    *entities;  /* "a|b" */
     char                    *channels;  /* "|channel\.(a|b)", or "" */
+    char                    *ordered;   /* "|events\.S\.[0-9]+", or "" */
 };
 
+
+static const struct argument  no_arguments[] = {
+    ARGUMENTS_END
+};
 
 static const struct argument  call_arguments[] = {
     TEXT("x-queue-type", "classic"),
@@ -104,6 +119,19 @@ static const struct argument  call_arguments[] = {
 
 static const struct argument  work_arguments[] = {
     TEXT("x-queue-type", "quorum"),
+    NUMBER("x-delivery-limit", WIRE_DELIVERY_LIMIT),
+    TEXT("x-dead-letter-exchange", WIRE_EXCHANGE_PARK),
+    TEXT("x-dead-letter-routing-key", "{service}"),
+    TEXT("x-dead-letter-strategy", "at-least-once"),
+    TEXT("x-overflow", "reject-publish"),
+    ARGUMENTS_END
+};
+
+/* one consumer at a time, so that what is tried again keeps its place */
+
+static const struct argument  ordered_arguments[] = {
+    TEXT("x-queue-type", "quorum"),
+    NUMBER("x-single-active-consumer", TRUE),
     NUMBER("x-delivery-limit", WIRE_DELIVERY_LIMIT),
     TEXT("x-dead-letter-exchange", WIRE_EXCHANGE_PARK),
     TEXT("x-dead-letter-routing-key", "{service}"),
@@ -136,17 +164,37 @@ static const struct argument  unrouted_arguments[] = {
 };
 
 
+/* by the subject, since a routing key tells what happened and not to whom */
+
+static const struct argument  hash_arguments[] = {
+    TEXT("hash-header", WIRE_HEADER_SUBJECT),
+    ARGUMENTS_END
+};
+
+
 static const struct exchange_row  exchange_rows[] = {
-    { EACH_BROKER,  WIRE_EXCHANGE_RPC,                       "direct" },
-    { EACH_BROKER,  WIRE_EXCHANGE_REPLIES,                   "direct" },
-    { EACH_BROKER,  WIRE_EXCHANGE_COMMANDS,                  "direct" },
-    { EACH_BROKER,  WIRE_EXCHANGE_EVENTS,                    "topic" },
-    { EACH_BROKER,  WIRE_EXCHANGE_UNROUTED,                  "fanout" },
-    { EACH_BROKER,  WIRE_EXCHANGE_NOTIFICATIONS,             "topic" },
-    { EACH_BROKER,  WIRE_EXCHANGE_AGAIN,                     "direct" },
-    { EACH_BROKER,  WIRE_EXCHANGE_PARK,                      "direct" },
-    { EACH_BROKER,  WIRE_EXCHANGE_LIMITS,                    "fanout" },
-    { EACH_SERVICE, WIRE_EXCHANGE_RETRY_PREFIX "{service}",  "direct" },
+    { EACH_BROKER,  WIRE_EXCHANGE_RPC,                       "direct",
+      no_arguments },
+    { EACH_BROKER,  WIRE_EXCHANGE_REPLIES,                   "direct",
+      no_arguments },
+    { EACH_BROKER,  WIRE_EXCHANGE_COMMANDS,                  "direct",
+      no_arguments },
+    { EACH_BROKER,  WIRE_EXCHANGE_EVENTS,                    "topic",
+      no_arguments },
+    { EACH_BROKER,  WIRE_EXCHANGE_UNROUTED,                  "fanout",
+      no_arguments },
+    { EACH_BROKER,  WIRE_EXCHANGE_NOTIFICATIONS,             "topic",
+      no_arguments },
+    { EACH_BROKER,  WIRE_EXCHANGE_AGAIN,                     "direct",
+      no_arguments },
+    { EACH_BROKER,  WIRE_EXCHANGE_PARK,                      "direct",
+      no_arguments },
+    { EACH_BROKER,  WIRE_EXCHANGE_LIMITS,                    "fanout",
+      no_arguments },
+    { EACH_SERVICE, WIRE_EXCHANGE_RETRY_PREFIX "{service}",  "direct",
+      no_arguments },
+    { EACH_ORDERING, WIRE_EXCHANGE_ORDERED_PREFIX "{service}",
+      TOPOLOGY_HASH, hash_arguments },
 };
 
 static const struct queue_row  queue_rows[] = {
@@ -155,6 +203,8 @@ static const struct queue_row  queue_rows[] = {
     { EACH_SERVICE, WIRE_QUEUE_RPC_PREFIX "{service}",       call_arguments },
     { EACH_SERVICE, WIRE_QUEUE_COMMANDS_PREFIX "{service}",  work_arguments },
     { EACH_SERVICE, WIRE_QUEUE_EVENTS_PREFIX "{service}",    work_arguments },
+    { EACH_ORDERED_QUEUE, WIRE_QUEUE_EVENTS_PREFIX "{service}.{number}",
+      ordered_arguments },
     { EACH_SERVICE, WIRE_QUEUE_AGAIN_PREFIX "{service}",     work_arguments },
     { EACH_SERVICE, WIRE_QUEUE_PARK_PREFIX "{service}",      park_arguments },
     { EACH_CHANNEL, WIRE_QUEUE_CHANNEL_PREFIX "{word}",      work_arguments },
@@ -163,21 +213,26 @@ static const struct queue_row  queue_rows[] = {
 };
 
 static const struct binding_row  binding_rows[] = {
-    { EACH_BROKER,  WIRE_EXCHANGE_UNROUTED, WIRE_QUEUE_UNROUTED, "" },
+    { EACH_BROKER,  WIRE_EXCHANGE_UNROUTED, WIRE_QUEUE_UNROUTED, "", false },
     { EACH_SERVICE, WIRE_EXCHANGE_RPC,
-      WIRE_QUEUE_RPC_PREFIX "{service}", "{service}" },
+      WIRE_QUEUE_RPC_PREFIX "{service}", "{service}", false },
     { EACH_SERVICE, WIRE_EXCHANGE_COMMANDS,
-      WIRE_QUEUE_COMMANDS_PREFIX "{service}", "{service}" },
+      WIRE_QUEUE_COMMANDS_PREFIX "{service}", "{service}", false },
     { EACH_EVENT,   WIRE_EXCHANGE_EVENTS,
-      WIRE_QUEUE_EVENTS_PREFIX "{service}", "{word}" },
+      WIRE_QUEUE_EVENTS_PREFIX "{service}", "{word}", false },
+    { EACH_ORDERED_EVENT, WIRE_EXCHANGE_EVENTS,
+      WIRE_EXCHANGE_ORDERED_PREFIX "{service}", "{word}", true },
+    /* the key is the queue's share of the subjects */
+    { EACH_ORDERED_QUEUE, WIRE_EXCHANGE_ORDERED_PREFIX "{service}",
+      WIRE_QUEUE_EVENTS_PREFIX "{service}.{number}", "1", false },
     { EACH_CHANNEL, WIRE_EXCHANGE_NOTIFICATIONS,
-      WIRE_QUEUE_CHANNEL_PREFIX "{word}", "{word}.*" },
+      WIRE_QUEUE_CHANNEL_PREFIX "{word}", "{word}.*", false },
     { EACH_SERVICE, WIRE_EXCHANGE_AGAIN,
-      WIRE_QUEUE_AGAIN_PREFIX "{service}", "{service}" },
+      WIRE_QUEUE_AGAIN_PREFIX "{service}", "{service}", false },
     { EACH_SERVICE, WIRE_EXCHANGE_PARK,
-      WIRE_QUEUE_PARK_PREFIX "{service}", "{service}" },
+      WIRE_QUEUE_PARK_PREFIX "{service}", "{service}", false },
     { EACH_RUNG,    WIRE_EXCHANGE_RETRY_PREFIX "{service}",
-      WIRE_QUEUE_RETRY_PREFIX "{service}.{rung}", "{rung}" },
+      WIRE_QUEUE_RETRY_PREFIX "{service}.{rung}", "{rung}", false },
 };
 
 /* arguments hold the hard bounds, these what operators tune: the smaller of
@@ -206,11 +261,12 @@ static const struct right_row  right_rows[] = {
       "^(rpc|commands|events|notifications|replies|retry\\.{service}"
       "|amq\\.gen-.*)$",
       "^(amq\\.gen-.*|replies|(rpc|commands|events|again|park)\\.{service}"
-      "{channels})$",
+      "{ordered}{channels})$",
       "^({entities})\\." },
 };
 
 
+static int check_ordered(const json_t *service, const char **error_r);
 static int check_words(const json_t *service, const char *member,
     const char *characters, const char **error_r);
 static void expand_row(enum each each, const json_t *services,
@@ -219,6 +275,13 @@ static void expand_row(enum each each, const json_t *services,
 static void expand_service(enum each each, const struct scope *service,
     json_t *(*make)(const void *row, const struct scope *scope),
     const void *row, json_t *list);
+static void expand_ordered(struct scope *scope,
+    json_t *(*make)(const void *row, const struct scope *scope),
+    const void *row, json_t *list);
+static bool has_order(const json_t *service);
+static const char *member_of(enum each each);
+static json_t *make_arguments(const struct argument *argument,
+    const struct scope *scope);
 static json_t *make_exchange(const void *data, const struct scope *scope);
 static json_t *make_queue(const void *data, const struct scope *scope);
 static json_t *make_binding(const void *data, const struct scope *scope);
@@ -256,8 +319,29 @@ topology_check_service(const json_t *service, const char **error_r)
     if (check_words(service, "entities", NAME_CHARACTERS, error_r) == -1
         || check_words(service, "channels", NAME_CHARACTERS, error_r) == -1
         || check_words(service, "events", NAME_CHARACTERS ".*#", error_r)
+           == -1
+        || check_words(service, "ordered", NAME_CHARACTERS ".*#", error_r)
            == -1)
     {
+        return -1;
+    }
+
+    return check_ordered(service, error_r);
+}
+
+
+static int
+check_ordered(const json_t *service, const char **error_r)
+{
+    json_int_t  n;
+
+    n = json_integer_value(json_object_get(service, "ordered_queues"));
+
+    if (json_array_size(json_object_get(service, "ordered")) != 0
+        && (n < 1 || n > WIRE_ORDERED_QUEUES_MAX))
+    {
+        *error_r = text_error("a topology's \"ordered_queues\" must be within "
+                              "1 and %d", WIRE_ORDERED_QUEUES_MAX);
         return -1;
     }
 
@@ -357,9 +441,15 @@ expand_row(enum each each, const json_t *services,
         scope.service = service;
         scope.entities = join_words(service, "entities", "", "");
         scope.channels = join_words(service, "channels", "|channel\\.(", ")");
+        scope.ordered = has_order(service)
+                        ? text_printf("|events\\.%s\\.[0-9]+",
+                                      json_string_value(json_object_get(
+                                          service, "service")))
+                        : text_printf("%s", "");
 
         expand_service(each, &scope, make, row, list);
 
+        free(scope.ordered);
         free(scope.entities);
         free(scope.channels);
     }
@@ -378,7 +468,9 @@ expand_service(enum each each, const struct scope *service,
 
     scope = *service;
 
-    if (each == EACH_SERVICE) {
+    if (each == EACH_SERVICE
+        || (each == EACH_ORDERING && has_order(scope.service)))
+    {
         json_array_append_new(list, make(row, &scope));
         return;
     }
@@ -392,12 +484,62 @@ expand_service(enum each each, const struct scope *service,
         return;
     }
 
-    words = json_object_get(scope.service,
-                            each == EACH_EVENT ? "events" : "channels");
+    if (each == EACH_ORDERED_QUEUE) {
+        expand_ordered(&scope, make, row, list);
+        return;
+    }
+
+    words = json_object_get(scope.service, member_of(each));
 
     json_array_foreach(words, i, word) {
         scope.word = json_string_value(word);
         json_array_append_new(list, make(row, &scope));
+    }
+}
+
+
+static void
+expand_ordered(struct scope *scope,
+    json_t *(*make)(const void *row, const struct scope *scope),
+    const void *row, json_t *list)
+{
+    json_int_t  i, n;
+
+    n = json_integer_value(json_object_get(scope->service, "ordered_queues"));
+
+    for (i = 1; has_order(scope->service) && i <= n; i++) {
+        snprintf(scope->number, sizeof(scope->number),
+                 "%" JSON_INTEGER_FORMAT, i);
+        json_array_append_new(list, make(row, scope));
+    }
+}
+
+
+static bool
+has_order(const json_t *service)
+{
+    return json_array_size(json_object_get(service, "ordered")) != 0;
+}
+
+
+/* What a service says its words in; NULL: nowhere. */
+
+static const char *
+member_of(enum each each)
+{
+    switch (each) {
+
+    case EACH_EVENT:
+        return "events";
+
+    case EACH_CHANNEL:
+        return "channels";
+
+    case EACH_ORDERED_EVENT:
+        return "ordered";
+
+    default:
+        return NULL;
     }
 }
 
@@ -407,27 +549,35 @@ make_exchange(const void *data, const struct scope *scope)
 {
     const struct exchange_row  *row = data;
 
-    return json_pack("{s:o, s:s}", "name", fill(row->name, scope),
-                     "type", row->type);
+    return json_pack("{s:o, s:s, s:o}", "name", fill(row->name, scope),
+                     "type", row->type,
+                     "arguments", make_arguments(row->arguments, scope));
 }
 
 
 static json_t *
 make_queue(const void *data, const struct scope *scope)
 {
-    json_t                  *arguments;
-    const struct argument   *argument;
     const struct queue_row  *row = data;
+
+    return json_pack("{s:o, s:o}", "name", fill(row->name, scope),
+                     "arguments", make_arguments(row->arguments, scope));
+}
+
+
+static json_t *
+make_arguments(const struct argument *argument, const struct scope *scope)
+{
+    json_t  *arguments;
 
     arguments = json_object();
 
-    for (argument = row->arguments; argument->name != NULL; argument++) {
+    for ( /* void */ ; argument->name != NULL; argument++) {
         json_object_set_new(arguments, argument->name,
                             argument_value(argument, scope));
     }
 
-    return json_pack("{s:o, s:o}", "name", fill(row->name, scope),
-                     "arguments", arguments);
+    return arguments;
 }
 
 
@@ -436,9 +586,11 @@ make_binding(const void *data, const struct scope *scope)
 {
     const struct binding_row  *row = data;
 
-    return json_pack("{s:o, s:o, s:o}",
+    return json_pack("{s:o, s:o, s:s, s:o}",
                      "source", fill(row->exchange, scope),
                      "destination", fill(row->queue, scope),
+                     "destination_type",
+                     row->is_exchange ? "exchange" : "queue",
                      "routing_key", fill(row->key, scope));
 }
 
@@ -480,6 +632,10 @@ argument_value(const struct argument *argument, const struct scope *scope)
 {
     if (argument->text != NULL) {
         return fill(argument->text, scope);
+    }
+
+    if (argument->number == TRUE) {
+        return json_true();
     }
 
     if (argument->number == RUNG_TTL) {
@@ -539,6 +695,14 @@ word_of(const struct scope *scope, const char *name, size_t len)
 
     if (is("rung")) {
         return scope->rung->name;
+    }
+
+    if (is("number")) {
+        return scope->number;
+    }
+
+    if (is("ordered")) {
+        return scope->ordered;
     }
 
     if (is("word")) {

@@ -43,6 +43,8 @@ static void tell_made(struct apply *apply, const char *format, ...)
 static void tell_words(const char *before, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
 static int check_node(struct apply *apply, const char **error_r);
+static int check_plugin(struct apply *apply, const char **error_r);
+static const char *find_hash(const json_t *topology);
 static int make_vhost(struct apply *apply, const char **error_r);
 static int read_objects(struct apply *apply, const char **error_r);
 static json_t *read_list(struct apply *apply, const char *kind,
@@ -94,6 +96,7 @@ topology_apply(struct management *management, const char *vhost,
     }
 
     if (check_node(&apply, &error) == -1
+        || check_plugin(&apply, &error) == -1
         || make_vhost(&apply, &error) == -1
         || read_objects(&apply, &error) == -1)
     {
@@ -224,6 +227,72 @@ check_node(struct apply *apply, const char **error_r)
 }
 
 
+/* Events in order need an exchange type that nodes do not have by default. */
+
+static int
+check_plugin(struct apply *apply, const char **error_r)
+{
+    bool         is_there;
+    size_t       i;
+    json_t      *overview, *type;
+    const char  *name, *exchange;
+
+    exchange = find_hash(apply->topology);
+
+    if (exchange == NULL) {
+        return 0;
+    }
+
+    overview = management_get(apply->management, error_r, "overview", NULL);
+
+    if (overview == NULL) {
+        *error_r = (*error_r != NULL) ? *error_r : "the node has no overview";
+        return -1;
+    }
+
+    is_there = false;
+
+    json_array_foreach(json_object_get(overview, "exchange_types"), i, type) {
+        name = json_string_value(json_object_get(type, "name"));
+        is_there |= name != NULL && strcmp(name, TOPOLOGY_HASH) == 0;
+    }
+
+    json_decref(overview);
+
+    if (!is_there) {
+        *error_r = text_error("exchange %s is for events in order and of the "
+                              "type " TOPOLOGY_HASH ", which the node does not "
+                              "know; run rabbitmq-plugins enable "
+                              "rabbitmq_consistent_hash_exchange on each of "
+                              "its nodes", exchange);
+        return -1;
+    }
+
+    return 0;
+}
+
+
+/* The first exchange of that type; NULL: there is none. */
+
+static const char *
+find_hash(const json_t *topology)
+{
+    size_t       i;
+    json_t      *exchange;
+    const char  *type;
+
+    json_array_foreach(json_object_get(topology, "exchanges"), i, exchange) {
+        type = json_string_value(json_object_get(exchange, "type"));
+
+        if (strcmp(type, TOPOLOGY_HASH) == 0) {
+            return json_string_value(json_object_get(exchange, "name"));
+        }
+    }
+
+    return NULL;
+}
+
+
 static int
 make_vhost(struct apply *apply, const char **error_r)
 {
@@ -341,10 +410,8 @@ static void
 compare_exchanges(struct apply *apply)
 {
     size_t       i;
-    json_t      *wanted, *there, *none;
+    json_t      *wanted, *there;
     const char  *name;
-
-    none = json_object();
 
     json_array_foreach(json_object_get(apply->topology, "exchanges"), i,
                        wanted)
@@ -366,10 +433,9 @@ compare_exchanges(struct apply *apply)
         compare_value(apply, "exchange", name, "internal",
                       json_object_get(there, "internal"), json_false());
         compare_arguments(apply, "exchange", name,
-                          json_object_get(there, "arguments"), none);
+                          json_object_get(there, "arguments"),
+                          json_object_get(wanted, "arguments"));
     }
-
-    json_decref(none);
 }
 
 
@@ -471,10 +537,11 @@ make_objects(struct apply *apply, const char **error_r)
         }
 
         rc = make_object(apply, "exchange", name,
-                         json_pack("{s:O, s:b, s:b, s:b, s:{}}", "type",
+                         json_pack("{s:O, s:b, s:b, s:b, s:O}", "type",
                                    json_object_get(wanted, "type"),
                                    "durable", 1, "auto_delete", 0,
-                                   "internal", 0, "arguments"),
+                                   "internal", 0, "arguments",
+                                   json_object_get(wanted, "arguments")),
                          error_r);
 
         if (rc == -1) {
@@ -576,7 +643,7 @@ make_bindings(struct apply *apply, const char **error_r)
 {
     size_t       i;
     json_t      *wanted;
-    const char  *source, *queue, *key;
+    const char  *source, *queue, *key, *type;
 
     json_array_foreach(json_object_get(apply->topology, "bindings"), i,
                        wanted)
@@ -589,12 +656,13 @@ make_bindings(struct apply *apply, const char **error_r)
         source = json_string_value(json_object_get(wanted, "source"));
         queue = json_string_value(json_object_get(wanted, "destination"));
         key = json_string_value(json_object_get(wanted, "routing_key"));
+        type = json_string_value(json_object_get(wanted, "destination_type"));
 
         if (management_send(apply->management, "POST",
                             json_pack("{s:s, s:{}}", "routing_key", key,
                                       "arguments"),
                             error_r, "bindings", apply->vhost, "e", source,
-                            "q", queue, NULL)
+                            type[0] == 'e' ? "e" : "q", queue, NULL)
             == -1)
         {
             return -1;
@@ -615,6 +683,8 @@ has_binding(const json_t *bindings, const json_t *wanted)
 
     json_array_foreach(bindings, i, there) {
         if (is_same(there, wanted, "source", "destination", "routing_key")
+            && json_equal(json_object_get(there, "destination_type"),
+                          json_object_get(wanted, "destination_type"))
             && json_object_size(json_object_get(there, "arguments")) == 0)
         {
             return true;
@@ -634,10 +704,11 @@ static void
 tell_stale_bindings(struct apply *apply)
 {
     size_t       i;
-    json_t      *there, *wanted;
+    json_t      *there, *wanted, *hashed;
     const char  *source, *queue;
 
     wanted = json_object();
+    hashed = json_object();
 
     json_array_foreach(json_object_get(apply->topology, "queues"), i, there) {
         json_object_set(wanted,
@@ -645,12 +716,29 @@ tell_stale_bindings(struct apply *apply)
                         there);
     }
 
+    /* what hangs on an exchange of ours alone takes from our queues */
+
+    json_array_foreach(json_object_get(apply->topology, "exchanges"), i,
+                       there)
+    {
+        if (strcmp(json_string_value(json_object_get(there, "type")),
+                   TOPOLOGY_HASH)
+            == 0)
+        {
+            json_object_set(hashed,
+                            json_string_value(json_object_get(there, "name")),
+                            there);
+        }
+    }
+
     json_array_foreach(apply->bindings, i, there) {
         source = json_string_value(json_object_get(there, "source"));
         queue = json_string_value(json_object_get(there, "destination"));
 
         if (source == NULL || source[0] == '\0' || queue == NULL
-            || json_object_get(wanted, queue) == NULL
+            || (json_object_get(wanted, queue) == NULL
+                && json_object_get(hashed, queue) == NULL
+                && json_object_get(hashed, source) == NULL)
             || has_binding(json_object_get(apply->topology, "bindings"),
                            there))
         {
@@ -663,6 +751,7 @@ tell_stale_bindings(struct apply *apply)
     }
 
     json_decref(wanted);
+    json_decref(hashed);
 }
 
 

@@ -332,8 +332,8 @@ my @layers = (
     database => [qw(db pg_array)],
     join => [qw(
         announce ask batch crash dead decode dispatch gather housekeeping inbox
-        key lane outbox page reply request retry service settle tx turn warren
-        wr
+        key lane order outbox page reply request retry service settle tx turn
+        warren wr
     )],
 );
 

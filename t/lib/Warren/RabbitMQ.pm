@@ -47,7 +47,7 @@ sub shared {
 }
 
 
-# settings: lines for rabbitmq.conf.
+# settings: lines for rabbitmq.conf; plugins: other ones than ours.
 sub private {
     my ($class, %option) = @_;
 
@@ -105,7 +105,10 @@ vm_memory_high_watermark.absolute = 1GB
 collect_statistics_interval = 1000
 $self->{settings}
 END
-    spew("$dir/enabled_plugins", "[rabbitmq_management].\n");
+    spew("$dir/enabled_plugins",
+         '[' . join(',', @{ $self->{plugins} // [
+             qw(rabbitmq_management rabbitmq_consistent_hash_exchange)
+         ] }) . "].\n");
 
     $self->{pid} = spawn(
         command => ['/usr/lib/rabbitmq/bin/rabbitmq-server'],
