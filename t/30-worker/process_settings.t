@@ -46,7 +46,7 @@ subtest 'the command line' => sub {
     my (undef, $output) = $stub->run('--topology');
     is_deeply(JSON::PP::decode_json($output), {
         service => 'stub', entities => ['stub'], events => ['stub.happened'],
-        asks => ['users'], channels => []
+        asks => ['users'], channels => [], ordered => [], ordered_queues => 0
     }, '--topology says what it needs of the broker');
 };
 

@@ -147,7 +147,7 @@ sub fewer {
     my ($status, $output) = topology('apply', $broker,
                                      worker(ordered_queues => 2));
     is($status, 0, 'fewer queues are no error');
-    like($output, qr/^kept binding ordered\.cat to events\.cat\.3 by "1", which/m,
+    like($output, qr/^kept binding ordered\.cat to events\.cat\.3 by "1", w/m,
          'the one that still gets its share is told');
 
     ($status, $output) = topology('apply', $broker,
@@ -176,8 +176,8 @@ sub no_plugin {
         is($status, 1, "$verb refuses a node without the plugin");
         like($output, qr/ordered\.cat is .* x-consistent-hash, which the node/,
              'and says for which exchange');
-        like($output, qr/run rabbitmq-plugins enable
-                         \ rabbitmq_consistent_hash_exchange/x, 'and the cure');
+        like($output, qr/rabbitmq-plugins enable rabbitmq_consistent_hash_e/,
+             'and the cure');
     }
 
     ok(!eval { $plain->api('GET', "/api/vhosts/$vhost") },
