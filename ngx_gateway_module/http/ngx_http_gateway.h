@@ -60,6 +60,7 @@ extern ngx_module_t  ngx_http_gateway_route_module;
 extern ngx_module_t  ngx_http_gateway_send_module;
 extern ngx_module_t  ngx_http_gateway_part_module;
 extern ngx_module_t  ngx_http_gateway_inflight_module;
+extern ngx_module_t  ngx_http_gateway_etag_module;
 extern ngx_module_t  ngx_http_gateway_idempotency_module;
 extern ngx_module_t  ngx_http_gateway_canary_module;
 extern ngx_module_t  ngx_http_gateway_fallback_module;

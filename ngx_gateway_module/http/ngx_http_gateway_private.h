@@ -396,6 +396,17 @@ ngx_int_t ngx_http_gateway_inflight_acquire(ngx_http_gateway_call_t *ctx);
 void ngx_http_gateway_inflight_release(ngx_http_gateway_call_t *ctx);
 
 
+/* ngx_http_gateway_etag_module.c */
+
+/*
+ * Gives an answer an ETag made of its body, if its location wants that and the
+ * worker gave none.  To be called before the header is sent.  NGX_OK or
+ * NGX_ERROR.
+ */
+ngx_int_t ngx_http_gateway_etag(ngx_http_request_t *r,
+    ngx_http_gateway_reply_t *reply);
+
+
 /* ngx_http_gateway_idempotency_module.c */
 
 /*

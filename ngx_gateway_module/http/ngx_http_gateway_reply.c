@@ -8,8 +8,14 @@
 #include "ngx_http_gateway_private.h"
 
 
+/* bytes of all headers of a reply; proxies before us take little more */
+#define NGX_HTTP_GATEWAY_REPLY_HEADERS  8192
+
+
 static char *ngx_http_gateway_reply_header(ngx_http_request_t *r,
     ngx_amqp_header_t *h, ngx_http_gateway_reply_t *reply);
+static char *ngx_http_gateway_reply_header_fits(
+    ngx_http_gateway_reply_t *reply, ngx_str_t *name, ngx_str_t *value);
 static ngx_uint_t ngx_http_gateway_reply_text_is_safe(ngx_str_t *text);
 static ngx_int_t ngx_http_gateway_reply_copy(ngx_pool_t *pool, ngx_str_t *from,
     ngx_str_t *to_r);
@@ -86,6 +92,7 @@ static char *
 ngx_http_gateway_reply_header(ngx_http_request_t *r, ngx_amqp_header_t *h,
     ngx_http_gateway_reply_t *reply)
 {
+    char          *reason;
     u_char         buf[NGX_INT64_LEN], *last;
     ngx_str_t      name, value;
     ngx_keyval_t  *kv;
@@ -140,6 +147,15 @@ ngx_http_gateway_reply_header(ngx_http_request_t *r, ngx_amqp_header_t *h,
         return NULL;
     }
 
+    reason = ngx_http_gateway_reply_header_fits(reply, &name, &value);
+    if (reason) {
+        return reason;
+    }
+
+    if (value.len == 0) {
+        return NULL;
+    }
+
     kv = ngx_array_push(&reply->headers);
 
     if (kv == NULL
@@ -150,6 +166,34 @@ ngx_http_gateway_reply_header(ngx_http_request_t *r, ngx_amqp_header_t *h,
     }
 
     return NULL;
+}
+
+
+/* who reads the first and who reads the last must read the same */
+
+static char *
+ngx_http_gateway_reply_header_fits(ngx_http_gateway_reply_t *reply,
+    ngx_str_t *name, ngx_str_t *value)
+{
+    size_t         size;
+    ngx_uint_t     i;
+    ngx_keyval_t  *kv;
+
+    kv = reply->headers.elts;
+    size = value->len;
+
+    for (i = 0; i < reply->headers.nelts; i++) {
+        size += kv[i].value.len;
+
+        if (kv[i].key.len == name->len
+            && ngx_strncmp(kv[i].key.data, name->data, name->len) == 0)
+        {
+            return "one of its headers comes twice";
+        }
+    }
+
+    return size > NGX_HTTP_GATEWAY_REPLY_HEADERS ? "its headers are too long"
+                                                 : NULL;
 }
 
 
@@ -213,7 +257,7 @@ ngx_http_gateway_reply_send(ngx_http_request_t *r,
 
     /* conditions of the client hold for what is read, not for what was done */
 
-    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD)) || reply->is_partial) {
         r->disable_not_modified = 1;
     }
 
@@ -224,7 +268,9 @@ ngx_http_gateway_reply_send(ngx_http_request_t *r,
 
     r->headers_in.if_unmodified_since = NULL;
 
-    if (ngx_http_gateway_reply_headers(r, reply) != NGX_OK) {
+    if (ngx_http_gateway_reply_headers(r, reply) != NGX_OK
+        || ngx_http_gateway_etag(r, reply) != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

@@ -76,6 +76,8 @@ my @refused = (
      'places that are no number'],
     ["$call gateway_max_inflight 1; gateway_max_inflight 2;",
      qr/is duplicate/, 'places named twice'],
+    ["$call gateway_etag strong;", qr/invalid value "strong"/,
+     'a kind of ETag that is not there'],
     ['gateway_part a;', qr/invalid number of arguments/,
      'a part without a service'],
     ['gateway_part a users;',
@@ -130,6 +132,7 @@ for my $good (
     "$call gateway_idempotency required anonymous;",
     "$call gateway_idempotency off;",
     "$call gateway_max_inflight 100;",
+    "$call gateway_etag weak;",
     'gateway_max_inflight off;',
     "$call gateway_part a users get; gateway_part b users get optional"
         . ' arg=id:$arg_id arg=b:;',
