@@ -55,7 +55,10 @@ static const char *const  outcome_names[] = {
     "done", "refused", "retry", "uncertain"
 };
 
-static const char *const  kind_names[] = { "call", "command", "event" };
+static const char *const  kind_names[] = {
+    [WR_CALL] = "call", [WR_COMMAND] = "command", [WR_EVENT] = "event",
+    [WR_CHANNEL] = "channel"
+};
 
 
 char *
