@@ -62,6 +62,7 @@ extern ngx_module_t  ngx_http_gateway_part_module;
 extern ngx_module_t  ngx_http_gateway_inflight_module;
 extern ngx_module_t  ngx_http_gateway_etag_module;
 extern ngx_module_t  ngx_http_gateway_idempotency_module;
+extern ngx_module_t  ngx_http_gateway_breaker_module;
 extern ngx_module_t  ngx_http_gateway_canary_module;
 extern ngx_module_t  ngx_http_gateway_fallback_module;
 extern ngx_module_t  ngx_http_gateway_retry_module;
@@ -102,6 +103,10 @@ ngx_amqp_broker_t *ngx_http_gateway_broker(ngx_conf_t *cf, ngx_str_t *name);
  */
 ngx_int_t ngx_http_gateway_refuse(ngx_http_request_t *r,
     enum wire_error error, ngx_str_t *detail);
+
+/* The same with Retry-After, in seconds. */
+ngx_int_t ngx_http_gateway_refuse_later(ngx_http_request_t *r,
+    enum wire_error error, ngx_str_t *detail, ngx_uint_t seconds);
 
 
 /* ngx_http_gateway_cors_module.c: which sites may call */

@@ -190,6 +190,10 @@ ngx_http_gateway_call_send(ngx_http_gateway_call_t *ctx)
         return ngx_http_gateway_call_park(ctx, NGX_HTTP_GATEWAY_LOOK);
     }
 
+    if (ngx_http_gateway_breaker_ask(ctx) != NGX_OK) {
+        return ngx_http_gateway_call_failed(ctx, WIRE_ERROR_UNAVAILABLE);
+    }
+
     if (ctx->route->kind == NGX_HTTP_GATEWAY_PARTS) {
         rc = ngx_http_gateway_parts_start(ctx, ac);
 
@@ -202,13 +206,18 @@ ngx_http_gateway_call_send(ngx_http_gateway_call_t *ctx)
         return rc;
     }
 
-    switch (rc) {
-
-    case NGX_OK:
+    if (rc == NGX_OK) {
         ctx->trail->attempts++;
         ctx->conf->link->was_ready = 1;
         ngx_add_timer(&ctx->timer, ngx_http_gateway_call_left(ctx));
         return NGX_OK;
+    }
+
+    /* nothing was sent: that is not the service's fault */
+
+    ngx_http_gateway_breaker_leave(ctx);
+
+    switch (rc) {
 
     case NGX_DECLINED:
         return ngx_http_gateway_call_failed(ctx, WIRE_ERROR_UNAVAILABLE);
@@ -442,6 +451,7 @@ ngx_http_gateway_call_answer(ngx_http_gateway_call_t *ctx,
         "2xx", "3xx", "4xx", "5xx"
     };
 
+    ngx_http_gateway_breaker_answered(ctx, reply->status);
     ngx_http_gateway_call_settle(ctx);
 
     (void) ngx_atomic_fetch_add(&ctx->stats->replied, 1);
@@ -472,9 +482,12 @@ ngx_http_gateway_call_failed(ngx_http_gateway_call_t *ctx,
     enum wire_error error)
 {
     ngx_int_t   rc;
+    ngx_str_t  *detail;
     ngx_msec_t  pause;
 
-    if (ngx_http_gateway_retry_pause(ctx, error, &pause)) {
+    ngx_http_gateway_breaker_failed(ctx, error);
+
+    if (ctx->later == 0 && ngx_http_gateway_retry_pause(ctx, error, &pause)) {
         ngx_http_gateway_call_cancel(ctx);
         return ngx_http_gateway_call_park(ctx, pause);
     }
@@ -494,8 +507,14 @@ ngx_http_gateway_call_failed(ngx_http_gateway_call_t *ctx,
 
     ctx->request->connection->log->action = "refusing a call";
 
-    return ngx_http_gateway_refuse(ctx->request, error,
-                                   ctx->detail.len ? &ctx->detail : NULL);
+    detail = ctx->detail.len ? &ctx->detail : NULL;
+
+    if (ctx->later) {
+        return ngx_http_gateway_refuse_later(ctx->request, error, detail,
+                                             ctx->later);
+    }
+
+    return ngx_http_gateway_refuse(ctx->request, error, detail);
 }
 
 
@@ -532,6 +551,8 @@ ngx_http_gateway_call_settle(ngx_http_gateway_call_t *ctx)
 
     ctx->is_running = 0;
     link = ctx->conf->link;
+
+    ngx_http_gateway_breaker_leave(ctx);
 
     if (ctx->timer.timer_set) {
         ngx_del_timer(&ctx->timer);

@@ -383,3 +383,34 @@ ngx_http_gateway_outcome(ngx_conf_t *cf, ngx_str_t *word, ngx_uint_t allowed,
 
     return NGX_CONF_OK;
 }
+
+
+char *
+ngx_http_gateway_outcomes(ngx_conf_t *cf, ngx_str_t *list, ngx_uint_t allowed,
+    ngx_uint_t *outcomes)
+{
+    char       *rv;
+    u_char     *p, *last, *comma;
+    ngx_str_t   word;
+
+    p = list->data;
+    last = list->data + list->len;
+
+    for ( ;; ) {
+        comma = ngx_strlchr(p, last, ',');
+
+        word.data = p;
+        word.len = (comma ? comma : last) - p;
+
+        rv = ngx_http_gateway_outcome(cf, &word, allowed, outcomes);
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+
+        if (comma == NULL) {
+            return NGX_CONF_OK;
+        }
+
+        p = comma + 1;
+    }
+}

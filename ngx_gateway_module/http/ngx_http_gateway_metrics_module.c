@@ -44,6 +44,8 @@ static void ngx_http_gateway_metrics_histogram(ngx_http_gateway_text_t *t,
     ngx_http_gateway_route_stats_t *stats, ngx_str_t *label);
 static ngx_uint_t ngx_http_gateway_metrics_is_first(
     ngx_http_gateway_main_conf_t *gmcf, ngx_uint_t n);
+static void ngx_http_gateway_metrics_breakers(ngx_http_gateway_text_t *t,
+    ngx_http_gateway_main_conf_t *gmcf);
 static void ngx_http_gateway_metrics_peers(ngx_http_gateway_text_t *t,
     ngx_http_gateway_main_conf_t *gmcf, ngx_array_t *peers);
 static void ngx_http_gateway_metrics_label(ngx_str_t *name, u_char *buf,
@@ -288,6 +290,7 @@ ngx_http_gateway_metrics_handler(ngx_http_request_t *r)
 
     ngx_http_gateway_metrics_totals(&t, gmcf->stats);
     ngx_http_gateway_metrics_routes(&t, gmcf);
+    ngx_http_gateway_metrics_breakers(&t, gmcf);
     ngx_http_gateway_metrics_peers(&t, gmcf, &peers);
 
     return ngx_http_gateway_text_send(r, &t, &type);
@@ -483,6 +486,45 @@ ngx_http_gateway_metrics_histogram(ngx_http_gateway_text_t *t,
     ngx_http_gateway_text_put(t,
                               "gateway_route_duration_seconds_count"
                               "{route=\"%V\"} %uA\n", label, sum);
+}
+
+
+static void
+ngx_http_gateway_metrics_breakers(ngx_http_gateway_text_t *t,
+    ngx_http_gateway_main_conf_t *gmcf)
+{
+    ngx_uint_t                        i, n, count;
+    ngx_http_gateway_breaker_stats_t  stats;
+
+    static struct {
+        char    *name;
+        char    *type;
+        char    *help;
+    } families[] = {
+        { "gateway_breaker_state", "gauge",
+          "Circuit breaker of a service: 0 closed, 1 half open, 2 open." },
+        { "gateway_breaker_opened_total", "counter",
+          "Times that a circuit breaker opened." },
+        { "gateway_breaker_refused_total", "counter",
+          "Calls that a circuit breaker refused." }
+    };
+
+    count = gmcf->breakers ? gmcf->breakers->nelts : 0;
+
+    for (n = 0; n < sizeof(families) / sizeof(families[0]); n++) {
+
+        ngx_http_gateway_text_family(t, families[n].name, families[n].type,
+                                     families[n].help);
+
+        for (i = 0; i < count; i++) {
+            ngx_http_gateway_breaker_stats(gmcf, i, &stats);
+            ngx_http_gateway_text_put(t, "%s{service=\"%V\"} %uA\n",
+                                      families[n].name, &stats.service,
+                                      n == 0 ? stats.state
+                                             : n == 1 ? stats.opened
+                                                      : stats.refused);
+        }
+    }
 }
 
 

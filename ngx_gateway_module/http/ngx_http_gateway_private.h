@@ -31,6 +31,11 @@
 #define NGX_HTTP_GATEWAY_CLASSES         4
 
 
+typedef struct ngx_http_gateway_breaker_s        ngx_http_gateway_breaker_t;
+typedef struct ngx_http_gateway_breaker_state_s
+    ngx_http_gateway_breaker_state_t;
+
+
 /* counters of a route, found by its name: they outlive a configuration */
 
 typedef struct {
@@ -101,6 +106,7 @@ typedef struct {
     ngx_str_t                    method;
     ngx_str_t                    name;        /* of the counters */
     ngx_http_gateway_route_stats_t  *stats;
+    ngx_http_gateway_breaker_t  *breaker;     /* NULL: none */
 
     /* over those of the location; of ngx_http_gateway_arg_t, or NULL */
     ngx_array_t                 *args;
@@ -147,6 +153,7 @@ typedef struct ngx_http_gateway_parts_s  ngx_http_gateway_parts_t;
 typedef struct {
     ngx_array_t                  links;       /* ngx_http_gateway_link_t * */
     ngx_array_t                  routes;      /* ngx_http_gateway_route_t * */
+    ngx_array_t                 *breakers;    /* ..._breaker_t *, or NULL */
     ngx_array_t                 *targets;     /* to be checked, of target.c */
     ngx_shm_zone_t              *zone;        /* NULL: no gateway_zone */
     ngx_http_gateway_stats_t    *stats;
@@ -186,6 +193,8 @@ typedef struct {
     uint64_t                     started_usec;
     ngx_uint_t                   retries;     /* begun so far */
     enum wire_error              retried;     /* why the last one was */
+    ngx_uint_t                   pass;        /* of breaker_module.c */
+    ngx_uint_t                   later;       /* s: a breaker refused it */
 
     /* the client's Idempotency-Key; empty: none counts */
     ngx_str_t                    key;
@@ -499,6 +508,36 @@ char *ngx_http_gateway_route_init(ngx_conf_t *cf,
     ngx_http_gateway_route_t *route, ngx_str_t *service, ngx_str_t *method);
 
 
+/* ngx_http_gateway_breaker_module.c */
+
+typedef struct {
+    ngx_str_t                    service;
+    ngx_uint_t                   state;       /* 0 closed, 1 half, 2 open */
+    ngx_atomic_uint_t            opened;
+    ngx_atomic_uint_t            refused;
+} ngx_http_gateway_breaker_stats_t;
+
+/*
+ * Whether a call may be sent.  NGX_OK: one of the three below is told how it
+ * ended, the last one of them whenever it is not known.  NGX_BUSY: its service
+ * has a pause, for ctx->later seconds, and ctx->detail says so.
+ */
+ngx_int_t ngx_http_gateway_breaker_ask(ngx_http_gateway_call_t *ctx);
+void ngx_http_gateway_breaker_failed(ngx_http_gateway_call_t *ctx,
+    enum wire_error error);
+void ngx_http_gateway_breaker_answered(ngx_http_gateway_call_t *ctx,
+    ngx_uint_t status);
+void ngx_http_gateway_breaker_leave(ngx_http_gateway_call_t *ctx);
+
+/* Finds or makes the states in shared memory.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_http_gateway_breaker_share(ngx_http_gateway_main_conf_t *gmcf,
+    ngx_queue_t *states, ngx_slab_pool_t *shpool);
+
+/* What the breaker n of gmcf->breakers has counted. */
+void ngx_http_gateway_breaker_stats(ngx_http_gateway_main_conf_t *gmcf,
+    ngx_uint_t n, ngx_http_gateway_breaker_stats_t *stats_r);
+
+
 /* ngx_http_gateway_canary_module.c */
 
 /*
@@ -536,6 +575,10 @@ ngx_int_t ngx_http_gateway_target_go(ngx_http_request_t *r,
 
 /* Adds the bit of an outcome, one of those allowed; tells what is wrong. */
 char *ngx_http_gateway_outcome(ngx_conf_t *cf, ngx_str_t *word,
+    ngx_uint_t allowed, ngx_uint_t *outcomes);
+
+/* The same of a list with commas. */
+char *ngx_http_gateway_outcomes(ngx_conf_t *cf, ngx_str_t *list,
     ngx_uint_t allowed, ngx_uint_t *outcomes);
 
 /*

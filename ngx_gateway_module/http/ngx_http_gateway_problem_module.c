@@ -78,7 +78,7 @@ static ngx_http_output_body_filter_pt    ngx_http_next_body_filter;
 
 /* of what did not happen and may be repeated; it is known by its address */
 
-static ngx_str_t  ngx_http_gateway_problem_retry = ngx_string("1");
+static char       ngx_http_gateway_problem_retry[] = "Retry-After";
 
 
 /* nginx's own refusals in a routed location, and what they are here */
@@ -131,6 +131,39 @@ ngx_http_gateway_refuse(ngx_http_request_t *r, enum wire_error error,
     ngx_http_gateway_problem_note(r, error);
 
     return wire_error_info(error)->status;
+}
+
+
+ngx_int_t
+ngx_http_gateway_refuse_later(ngx_http_request_t *r, enum wire_error error,
+    ngx_str_t *detail, ngx_uint_t seconds)
+{
+    u_char     *p;
+    ngx_int_t   status;
+    ngx_str_t   value;
+
+    status = ngx_http_gateway_refuse(r, error, detail);
+
+    p = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    value.data = p;
+    value.len = ngx_sprintf(p, "%ui", seconds) - p;
+
+    /* in place of the one that its error may have */
+
+    ngx_http_gateway_problem_forget(r);
+
+    if (ngx_http_gateway_header_out(r, ngx_http_gateway_problem_retry, &value,
+                                    NULL)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return status;
 }
 
 
@@ -261,6 +294,8 @@ ngx_http_gateway_problem_note(ngx_http_request_t *r, enum wire_error error)
 static ngx_int_t
 ngx_http_gateway_problem_later(ngx_http_request_t *r, enum wire_error error)
 {
+    static ngx_str_t  soon = ngx_string("1");
+
     if (error != WIRE_ERROR_OVERLOADED && error != WIRE_ERROR_UNAVAILABLE) {
         return NGX_OK;
     }
@@ -269,8 +304,8 @@ ngx_http_gateway_problem_later(ngx_http_request_t *r, enum wire_error error)
 
     ngx_http_gateway_problem_forget(r);
 
-    return ngx_http_gateway_header_out(r, "Retry-After",
-                                       &ngx_http_gateway_problem_retry, NULL);
+    return ngx_http_gateway_header_out(r, ngx_http_gateway_problem_retry,
+                                       &soon, NULL);
 }
 
 
@@ -298,7 +333,7 @@ ngx_http_gateway_problem_forget(ngx_http_request_t *r)
             i = 0;
         }
 
-        if (h[i].value.data == ngx_http_gateway_problem_retry.data) {
+        if (h[i].key.data == (u_char *) ngx_http_gateway_problem_retry) {
             h[i].hash = 0;
         }
     }

@@ -34,8 +34,6 @@ static char *ngx_http_gateway_retry(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_gateway_retry_option(ngx_conf_t *cf,
     ngx_http_gateway_retry_loc_conf_t *rlcf, ngx_str_t *value);
-static char *ngx_http_gateway_retry_on(ngx_conf_t *cf,
-    ngx_http_gateway_retry_loc_conf_t *rlcf, ngx_str_t *list);
 
 
 static ngx_command_t  ngx_http_gateway_retry_commands[] = {
@@ -227,7 +225,8 @@ ngx_http_gateway_retry_option(ngx_conf_t *cf,
         text.data = value->data + 3;
         text.len = value->len - 3;
 
-        return ngx_http_gateway_retry_on(cf, rlcf, &text);
+        return ngx_http_gateway_outcomes(cf, &text, NGX_HTTP_GATEWAY_RETRY_ON,
+                                         &rlcf->outcomes);
     }
 
     if (value->len >= 6 && ngx_strncmp(value->data, "pause=", 6) == 0) {
@@ -255,36 +254,4 @@ ngx_http_gateway_retry_option(ngx_conf_t *cf,
                        "on= and pause=", value);
 
     return NGX_CONF_ERROR;
-}
-
-
-static char *
-ngx_http_gateway_retry_on(ngx_conf_t *cf,
-    ngx_http_gateway_retry_loc_conf_t *rlcf, ngx_str_t *list)
-{
-    char       *rv;
-    u_char     *p, *last, *comma;
-    ngx_str_t   word;
-
-    p = list->data;
-    last = list->data + list->len;
-
-    for ( ;; ) {
-        comma = ngx_strlchr(p, last, ',');
-
-        word.data = p;
-        word.len = (comma ? comma : last) - p;
-
-        rv = ngx_http_gateway_outcome(cf, &word, NGX_HTTP_GATEWAY_RETRY_ON,
-                                      &rlcf->outcomes);
-        if (rv != NGX_CONF_OK) {
-            return rv;
-        }
-
-        if (comma == NULL) {
-            return NGX_CONF_OK;
-        }
-
-        p = comma + 1;
-    }
 }

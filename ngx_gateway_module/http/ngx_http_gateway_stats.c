@@ -15,6 +15,7 @@ typedef struct {
     ngx_atomic_uint_t            generation;
     ngx_http_gateway_stats_t     stats;
     ngx_queue_t                  routes;
+    ngx_queue_t                  breakers;
     ngx_queue_t                  peers;
     ngx_uint_t                   npeers;
 } ngx_http_gateway_shared_t;
@@ -148,6 +149,12 @@ ngx_http_gateway_zone_init(ngx_shm_zone_t *zone, void *data)
         route[i]->stats = stats;
     }
 
+    if (ngx_http_gateway_breaker_share(gmcf, &sh->breakers, shpool)
+        != NGX_OK)
+    {
+        goto small;
+    }
+
     return NGX_OK;
 
 small:
@@ -182,6 +189,7 @@ ngx_http_gateway_zone_shared(ngx_shm_zone_t *zone)
 
     sh->layout = NGX_HTTP_GATEWAY_LAYOUT;
     ngx_queue_init(&sh->routes);
+    ngx_queue_init(&sh->breakers);
     ngx_queue_init(&sh->peers);
 
     shpool->data = sh;
