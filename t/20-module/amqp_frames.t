@@ -21,7 +21,7 @@ use Warren::Test;
 
 my $broker = Warren::FakeBroker->new();
 my $nginx = gateway(url => 'amqp://gateway@127.0.0.1:' . $broker->port() . '/v',
-                    broker => 'connect_timeout 10s;',
+                    broker => 'connect_timeout 30s;', timeout => '30s',
                     location => 'gateway_arg big $http_x_big;');
 
 

@@ -14,6 +14,7 @@ use MIME::Base64 qw(encode_base64url decode_base64url);
 use Test::More;
 
 use Warren::HTTP;
+use Warren::HTTP2 qw(is_http2);
 use Warren::JWT;
 use Warren::Nginx;
 use Warren::Test;
@@ -170,7 +171,8 @@ is_refused("$head=.$body.$sig", $invalid, 'padding of the header is refused');
 is_refused("$head.$body.$sig==", $not_base64,
            'padding of the signature is refused');
 is_refused("!$head.$body.$sig", $invalid, 'a foreign letter is refused');
-is_refused("$head.$body.$sig\t", $not_base64, 'a tab at the end is refused');
+is_refused("$head.$body.$sig\t", $not_base64, 'a tab at the end is refused')
+    if !is_http2();
 is_refused("$head.$body. $sig", $not_base64, 'a blank inside is refused');
 is_refused("$head.$body.$sig" . 'AAA', $not_base64,
            'a signature of an impossible length is refused');

@@ -106,9 +106,9 @@ is(statuses(@answers), '200 200 200 200 429 429',
 cmp_ok($elapsed, '>=', 1.4, 'the last of four at two a second comes after '
                             . 'one and a half');
 my ($refused) = grep { / 429 / } @answers;
-like($refused, qr/^Retry-After: \d+\r$/m,
+like($refused, qr/^Retry-After: \d+\r$/mi,
      'those that are refused are told at once when to come again');
-is(scalar(grep { /^RateLimit: "shaped";r=\d/m } @answers), 6,
+is(scalar(grep { /^RateLimit: "shaped";r=\d/mi } @answers), 6,
    'all are told what is left');
 is(counter('delayed'), 3, 'three have waited');
 

@@ -15,11 +15,14 @@ use Test::More;
 use Time::HiRes qw(time);
 
 use lib 't/lib';
+use Warren::HTTP2 qw(not_over_http2);
 use Warren::Nginx;
 use Warren::RabbitMQ;
 use Warren::Responder;
 use Warren::Test qw(wait_for free_port slurp spew tempdir);
 
+
+not_over_http2('whose connections end, and when');
 
 my $rabbit = Warren::RabbitMQ->shared();
 my $vhost = $rabbit->vhost('reload-route');

@@ -28,6 +28,7 @@ use strict;
 use warnings;
 
 use Warren::HTTP;
+use Warren::HTTP2 qw(is_http2);
 use Warren::Test qw(
     wait_for free_port slurp spew tempdir spawn alive stop_process at_exit
     build_dir run_command sanitizer_environment sanitizer_preload watch_log
@@ -53,6 +54,9 @@ sub new {
     mkdir "$self->{dir}/$_" for qw(body proxy fastcgi uwsgi scgi);
 
     $self->{port} = $self->{vars}{PORT} //= free_port();
+    $self->{http2} = Warren::HTTP2->new(
+        port => $self->{port}, dir => $self->{dir}
+    ) if is_http2();
     $self->write_conf($self->{conf});
 
     watch_log(
@@ -100,6 +104,11 @@ sub write_conf {
                 . " uwsgi_temp_path $dir/uwsgi; scgi_temp_path $dir/scgi;",
     );
 
+    if ($self->{http2}) {
+        my $backend = $self->{http2}->backend();
+        $text =~ s/(\blisten\s+127\.0\.0\.1:)%%PORT%%/$1$backend http2/g;
+    }
+
     $text =~ s/%%(PORT_\d)%%/$vars->{$1} \/\/= free_port()/ge;
     $text =~ s/%%(\w+)%%/
         $vars->{$1} \/\/ $known{$1} \/\/ die "configuration: %%$1%%?\n"
@@ -120,6 +129,8 @@ sub start {
         environment => { $self->environment() },
         log => "$self->{dir}/console.log"
     );
+
+    $self->{http2}->start() if $self->{http2};
 
     my $ended;
 
@@ -201,18 +212,27 @@ sub is_exiting {
 sub quit {
     my ($self, $seconds) = @_;
 
-    return if !$self->{pid};
-
-    return stop_process(delete $self->{pid}, 'QUIT', $seconds // 20, 'nginx');
+    return $self->end('QUIT', $seconds);
 }
 
 
 sub stop {
     my ($self, $seconds) = @_;
 
+    return $self->end('TERM', $seconds);
+}
+
+
+sub end {
+    my ($self, $signal, $seconds) = @_;
+
     return if !$self->{pid};
 
-    return stop_process(delete $self->{pid}, 'TERM', $seconds // 20, 'nginx');
+    my $status = stop_process(delete $self->{pid}, $signal, $seconds // 20,
+                              'nginx');
+    $self->{http2}->stop() if $self->{http2};
+
+    return $status;
 }
 
 
