@@ -322,7 +322,8 @@ read_all(struct wr_lane *lane, struct wr_request **reqs, size_t n)
     for (i = 0; i < n && wr_db_failure(lane->db, NULL, NULL) == WR_DB_OK;
          i++)
     {
-        reqs[i]->outcome = reqs[i]->handler->apply(reqs[i]);
+        reqs[i]->outcome = wr_request_run(reqs[i],
+                                          reqs[i]->handler->apply);
         wr_reply_complete(reqs[i]);
         wr_turn_keep(lane);
     }
@@ -406,11 +407,14 @@ limit_time(struct wr_lane *lane, struct wr_request **reqs, size_t n)
 static void
 load(struct wr_request **reqs, size_t n)
 {
-    size_t  i;
+    size_t   i;
+    int64_t  start_us;
 
     for (i = 0; i < n; i++) {
         if (reqs[i]->handler->load != NULL && !reqs[i]->is_decided) {
+            start_us = wr_clock_us();
             reqs[i]->handler->load(reqs[i]);
+            reqs[i]->handler_us += wr_clock_us() - start_us;
         }
     }
 }
@@ -466,7 +470,7 @@ apply_one(struct wr_lane *lane, struct wr_request *req)
     enum wr_commit  what;
 
     if (!req->is_decided) {
-        req->outcome = req->handler->apply(req);
+        req->outcome = wr_request_run(req, req->handler->apply);
         wr_reply_complete(req);
     }
 

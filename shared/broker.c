@@ -112,6 +112,8 @@ wr_broker_open(struct wr_broker *broker, const char **error_r)
 
     broker->is_open = true;
     wr_stats_add(WR_STAT_broker_connects, 2);
+    wr_stats_add(WR_STAT_broker_reconnects, broker->was_open);
+    broker->was_open = true;
     wr_log_info(broker->log, "connected to the broker as \"%s\"",
                 broker->user);
 

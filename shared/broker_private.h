@@ -98,6 +98,7 @@ struct wr_broker {
     struct broker_conn              consuming;
     struct broker_conn              publishing;
     bool                            is_open;
+    bool                            was_open;   /* once, at least */
     unsigned                        generation;
     unsigned                        next_url;
     unsigned                        consumers;  /* makes consumer tags */

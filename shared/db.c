@@ -122,6 +122,8 @@ wr_db_open(struct wr_db *db, const char **error_r)
     }
 
     wr_stats_add(WR_STAT_database_connects, 1);
+    wr_stats_add(WR_STAT_database_reconnects, db->was_open);
+    db->was_open = true;
     wr_log_info(db->log, "connected to the database \"%s\" as \"%s\"",
                 PQdb(db->conn), PQuser(db->conn));
 

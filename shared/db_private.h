@@ -65,6 +65,7 @@ struct wr_db {
     const struct wr_log        *log;
     struct db_stub             *stub;       /* of a test, instead of conn */
     PGconn                     *conn;       /* NULL: none */
+    bool                        was_open;   /* once, at least */
     char                        error[WR_DB_ERROR_SIZE];
 
     /* A ring of what is in the pipeline; size is a power of two. */

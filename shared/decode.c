@@ -19,6 +19,7 @@
 #define EXPIRATION_MAX_MS  UINT32_MAX
 
 
+static int64_t wait_us(const struct wr_message *msg);
 static void decode_home(struct wr_request *req);
 static const char *family(const struct wr_request *req, const char *home);
 static void decode_log(struct wr_request *req);
@@ -48,11 +49,7 @@ wr_request_new(struct wr_lane *lane, struct wr_message *msg)
     req->tx.owner = &req->owner;
     req->last_announcement = &req->announcements;
 
-    if (msg->timestamp_sec != 0) {
-        req->wait_us = (wr_clock_wall_ms() - msg->timestamp_sec * 1000) * 1000;
-        req->wait_us = (req->wait_us > 0) ? req->wait_us : 0;
-    }
-
+    req->wait_us = wait_us(msg);
     decode_home(req);
     decode_log(req);
     decode_deadline(req);
@@ -61,6 +58,36 @@ wr_request_new(struct wr_lane *lane, struct wr_message *msg)
     wr_order_join(req);
 
     return req;
+}
+
+
+/*
+ * Since it was sent.  A timestamp counts seconds; an id that was made in that
+ * second or the one before tells milliseconds.  What comes from a rung, or was
+ * given up, was in other queues before.
+ */
+
+static int64_t
+wait_us(const struct wr_message *msg)
+{
+    int64_t  sent_ms, made_ms, ms;
+
+    if (msg->timestamp_sec == 0 || msg->queue == WR_QUEUE_AGAIN
+        || msg->queue == WR_QUEUE_PARK)
+    {
+        return -1;
+    }
+
+    sent_ms = msg->timestamp_sec * 1000;
+    made_ms = wr_id_uuid7_ms(msg->message_id);
+
+    if (made_ms >= sent_ms - 1000 && made_ms < sent_ms + 1000) {
+        sent_ms = made_ms;
+    }
+
+    ms = wr_clock_wall_ms() - sent_ms;
+
+    return (ms > 0) ? ms * 1000 : 0;
 }
 
 

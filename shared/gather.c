@@ -84,7 +84,7 @@ run(struct wr_lane *lane, struct wr_request *req)
         return;
     }
 
-    outcome = req->handler->gather(req);
+    outcome = wr_request_run(req, req->handler->gather);
     wr_request_gathered(req);
 
     if (outcome != WR_DONE) {

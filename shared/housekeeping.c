@@ -18,12 +18,14 @@
 #include "housekeeping.h"
 #include "inbox.h"
 #include "lane_private.h"
+#include "outbox.h"
 #include "settings.h"
 #include "turn.h"
 #include "tx.h"
 
 
 /* Workers that were started together soon do this at different times. */
+#define LOOK_MS       3000
 #define EXPIRE_MS     60000
 #define PARTITION_MS  300000
 
@@ -36,6 +38,7 @@
 #define KEEP_SIZE     48
 
 
+static void look(struct wr_lane *lane);
 static void expire(struct wr_lane *lane);
 static void partition(struct wr_lane *lane);
 static int partition_table(struct wr_lane *lane, const char *table,
@@ -51,12 +54,16 @@ static const char  partition_sql[] =
 int64_t
 wr_housekeeping_due_ms(const struct wr_lane *lane)
 {
+    int64_t  ms;
+
     if (lane->number != 0) {
         return INT64_MAX;
     }
 
-    return (lane->expire_ms < lane->partition_ms) ? lane->expire_ms
-                                                  : lane->partition_ms;
+    ms = (lane->expire_ms < lane->partition_ms) ? lane->expire_ms
+                                                : lane->partition_ms;
+
+    return (lane->look_ms < ms) ? lane->look_ms : ms;
 }
 
 
@@ -65,7 +72,7 @@ wr_housekeeping(struct wr_lane *lane)
 {
     int64_t  now_ms;
 
-    if (lane->number != 0) {
+    if (lane->number != 0 || !wr_db_is_open(lane->db)) {
         return;
     }
 
@@ -78,6 +85,21 @@ wr_housekeeping(struct wr_lane *lane)
     if (now_ms >= lane->expire_ms && wr_db_is_open(lane->db)) {
         expire(lane);
     }
+
+    if (now_ms >= lane->look_ms && wr_db_is_open(lane->db)) {
+        look(lane);
+    }
+}
+
+
+static void
+look(struct wr_lane *lane)
+{
+    wr_db_clear(lane->db);
+    wr_db_budget(lane->db, WR_BATCH_BUDGET_MS);
+    wr_outbox_look(lane->db, &lane->own);
+    lane->look_ms = wr_clock_ms() + LOOK_MS + random() % LOOK_MS;
+    wr_turn_forget(lane);
 }
 
 

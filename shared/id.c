@@ -79,6 +79,23 @@ wr_id_uuid7(char uuid_r[WR_UUID_SIZE])
 }
 
 
+int64_t
+wr_id_uuid7_ms(const char *uuid)
+{
+    char  digits[13];
+
+    if (!wr_id_is_uuid(uuid) || uuid[14] != '7') {
+        return -1;
+    }
+
+    memcpy(digits, uuid, 8);
+    memcpy(digits + 8, uuid + 9, 4);
+    digits[12] = '\0';
+
+    return strtoll(digits, NULL, 16);
+}
+
+
 bool
 wr_id_is_uuid(const char *text)
 {

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 
 /* of a UUID as text, with the terminating zero */
@@ -21,6 +22,10 @@
  * within a process it is strict.
  */
 void wr_id_uuid7(char uuid_r[WR_UUID_SIZE]);
+
+/* The time of a UUID of version 7 in milliseconds since the epoch; -1 if it is
+   none. */
+int64_t wr_id_uuid7_ms(const char *uuid);
 
 /* Whether text is a UUID in its canonical form, in either case. */
 bool wr_id_is_uuid(const char *text);

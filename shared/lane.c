@@ -247,6 +247,7 @@ starting(struct wr_lane *lane)
     }
 
     if (!wr_broker_is_open(lane->broker) && !start_broker(lane)) {
+        wr_housekeeping(lane);
         return true;
     }
 
@@ -500,6 +501,7 @@ blocked(struct wr_lane *lane)
 
     } else {
         wr_lane_wait(lane, IDLE_MS);
+        wr_housekeeping(lane);
     }
 
     return true;

@@ -73,6 +73,7 @@ struct wr_lane {
     int64_t                    sweep_ms;    /* next time */
     int64_t                    expire_ms;   /* next time */
     int64_t                    partition_ms;    /* next time */
+    int64_t                    look_ms;     /* next time */
 
     /* taken, to be tried with the next batch */
     struct wr_request         *held;

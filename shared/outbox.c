@@ -25,7 +25,13 @@
 /* Rows taken over by one statement. */
 #define SWEEP_MAX   200
 
+/* Rows of which the oldest one is looked for. */
+#define LEFT_MAX    100
+
 #define COLUMNS     9
+
+/* behind them, when it is swept: how old it is, in milliseconds */
+#define COLUMN_AGE  COLUMNS
 
 #define TEXT_OF(number)  TEXT_OF_TOKEN(number)
 #define TEXT_OF_TOKEN(token)  #token
@@ -50,6 +56,7 @@ struct row {
     struct row         *next;
     struct wr_confirm   confirm;
     bool                is_swept;
+    int64_t             made_ms;            /* wr_clock_wall_ms() */
     const char         *columns[COLUMNS];
     char                texts[];
 };
@@ -74,7 +81,8 @@ struct wr_outbox {
 static void row_columns(const struct wr_request *req,
     const struct wr_announcement *announcement, const char **columns_r);
 static void add_row(struct wr_outbox *outbox, const char **columns,
-    bool is_swept);
+    bool is_swept, int64_t made_ms);
+static void tell(const struct wr_outbox *outbox);
 static void collect(struct wr_outbox *outbox);
 static void publish(struct wr_outbox *outbox);
 static enum wr_published publish_row(struct wr_outbox *outbox,
@@ -100,8 +108,21 @@ static const char  delete_sql[] =
 
 static const char  sweep_sql[] =
     "select id, exchange, routing_key, type, content_type, traceparent,"
-    "    sub, body, headers "
+    "    sub, body, headers,"
+    "    (extract(epoch from now() - created_at) * 1000)::bigint "
     "from runtime_outbox_sweep(" TEXT_OF(SWEEP_MAX) ", '30 seconds')";
+
+
+/* Ids are in the order of time, but for dead letters that are sent again: of
+   some with the smallest ids the oldest is near enough.  What is younger is
+   still in the memory of who made it. */
+
+static const char  left_sql[] =
+    "select (extract(epoch from now() - min(created_at)) * 1000)::bigint "
+    "from ("
+    "    select created_at from outbox order by id limit " TEXT_OF(LEFT_MAX)
+    ") as t "
+    "where created_at < now() - interval '10 seconds'";
 
 
 struct wr_outbox *
@@ -223,14 +244,17 @@ wr_outbox_add(struct wr_outbox *outbox, struct wr_request **reqs, size_t n)
              announcement = announcement->next)
         {
             row_columns(reqs[i], announcement, columns);
-            add_row(outbox, columns, false);
+            add_row(outbox, columns, false, wr_clock_wall_ms());
         }
     }
+
+    tell(outbox);
 }
 
 
 static void
-add_row(struct wr_outbox *outbox, const char **columns, bool is_swept)
+add_row(struct wr_outbox *outbox, const char **columns, bool is_swept,
+    int64_t made_ms)
 {
     char        *p;
     size_t       j, size;
@@ -246,6 +270,7 @@ add_row(struct wr_outbox *outbox, const char **columns, bool is_swept)
 
     row = wr_memory_alloc(1, size);
     row->is_swept = is_swept;
+    row->made_ms = made_ms;
 
     for (j = 0, p = row->texts; j < COLUMNS; j++) {
         if (columns[j] != NULL) {
@@ -263,8 +288,28 @@ wr_outbox_publish(struct wr_outbox *outbox)
 {
     collect(outbox);
     publish(outbox);
-    wr_stats_outbox_depth((int64_t) (outbox->queued.count
-                                     + outbox->sent.count));
+    tell(outbox);
+}
+
+
+/* What is queued or sent first is the oldest, or nearly so. */
+
+static void
+tell(const struct wr_outbox *outbox)
+{
+    int64_t            oldest_ms;
+    const struct row  *queued, *sent;
+
+    queued = outbox->queued.first;
+    sent = outbox->sent.first;
+    oldest_ms = (queued != NULL) ? queued->made_ms : 0;
+
+    if (sent != NULL && (queued == NULL || sent->made_ms < oldest_ms)) {
+        oldest_ms = sent->made_ms;
+    }
+
+    wr_stats_outbox((int64_t) (outbox->queued.count + outbox->sent.count),
+                    oldest_ms);
 }
 
 
@@ -513,11 +558,31 @@ wr_outbox_sweep(struct wr_outbox *outbox, struct wr_db *db,
             && !has(&outbox->sent, columns[COLUMN_ID])
             && !has(&outbox->confirmed, columns[COLUMN_ID]))
         {
-            add_row(outbox, columns, true);
+            add_row(outbox, columns, true, wr_clock_wall_ms()
+                                           - wr_rows_int(rows, i,
+                                                         COLUMN_AGE));
         }
     }
 
     return count == SWEEP_MAX;
+}
+
+
+void
+wr_outbox_look(struct wr_db *db, struct wr_db_owner *owner)
+{
+    const char      *age_ms;
+    struct wr_rows  *rows;
+
+    rows = wr_db_query(db, owner, left_sql, WR_NO_PARAMS);
+    wr_db_sync(db);
+    age_ms = wr_rows_text(rows, 0, 0);
+
+    if (wr_db_failure(db, NULL, NULL) == WR_DB_OK) {
+        wr_stats_outbox_left((age_ms != NULL) ? wr_clock_wall_ms()
+                                                - wr_rows_int(rows, 0, 0)
+                                              : 0);
+    }
 }
 
 

@@ -64,5 +64,9 @@ int64_t wr_outbox_deleted_ms(const struct wr_outbox *outbox);
 bool wr_outbox_sweep(struct wr_outbox *outbox, struct wr_db *db,
     struct wr_db_owner *owner);
 
+/* Counts how old the oldest row is that has been in the table for a while,
+   whoever it belongs to: a statement of its own; waits. */
+void wr_outbox_look(struct wr_db *db, struct wr_db_owner *owner);
+
 
 #endif /* WARREN_OUTBOX_H */

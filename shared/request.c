@@ -209,6 +209,21 @@ wr_request_gathered(struct wr_request *req)
 }
 
 
+enum wr_outcome
+wr_request_run(struct wr_request *req,
+    enum wr_outcome (*step)(struct wr_request *req))
+{
+    int64_t          start_us;
+    enum wr_outcome  outcome;
+
+    start_us = wr_clock_us();
+    outcome = step(req);
+    req->handler_us += wr_clock_us() - start_us;
+
+    return outcome;
+}
+
+
 void
 wr_request_reset(struct wr_request *req)
 {

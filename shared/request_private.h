@@ -104,7 +104,8 @@ struct wr_request {
     const char               *sender;       /* its first one's broker user */
     int                       attempt;      /* failures before this try */
     int64_t                   deadline_ms;  /* wr_clock_ms(); INT64_MAX: none */
-    int64_t                   wait_us;
+    int64_t                   wait_us;      /* in its queue; -1: unknown */
+    int64_t                   handler_us;   /* in the handler's functions */
     int64_t                   not_before_ms;    /* while it is held */
 
     const char               *sub;
@@ -172,6 +173,10 @@ void wr_request_gathered(struct wr_request *req);
 /* Forgets what .keys, and the last try of .load and .apply, left behind, but
    the keys. */
 void wr_request_reset(struct wr_request *req);
+
+/* Runs .gather or .apply, and takes its time. */
+enum wr_outcome wr_request_run(struct wr_request *req,
+    enum wr_outcome (*step)(struct wr_request *req));
 
 /* Ends it with an outcome, for a reason that is kept. */
 void wr_request_decide(struct wr_request *req, enum wr_outcome outcome,

@@ -230,6 +230,7 @@ collect(struct wr_request **reqs, struct flight *flights, size_t n,
         case WR_CONFIRM_ACKED:
             flight->is_open = false;
             results_r[i] = WR_RETRY_SENT;
+            wr_stats_retried(flight->rung);
             break;
 
         case WR_CONFIRM_NACKED:

@@ -271,19 +271,19 @@ store_dead(struct wr_lane *lane, struct wr_request *req)
 static void
 finish(struct wr_lane *lane, struct wr_request **req)
 {
-    struct wr_request  *r;
+    struct wr_request      *r;
+    struct wr_stats_times   times;
 
     r = *req;
     wr_broker_settle(lane->broker, r->msg);
     wr_crash_settled(r);
 
-    if (r->handler != NULL) {
-        wr_stats_handled(r->handler,
-                         (r->outcome <= WR_UNCERTAIN) ? r->outcome
-                                                      : WR_REFUSED,
-                         r->wait_us,
-                         (wr_clock_ms() - r->msg->taken_ms) * 1000);
-    }
+    times.wait_us = r->wait_us;
+    times.handling_us = (wr_clock_ms() - r->msg->taken_ms) * 1000;
+    times.handler_us = r->handler_us;
+    wr_stats_handled(r->handler,
+                     (r->outcome <= WR_UNCERTAIN) ? r->outcome : WR_REFUSED,
+                     &times);
 
     wr_log_debug(&r->log, "%s", wr_dispatch_name(r->outcome));
     wr_request_free(req);

@@ -30,6 +30,11 @@ const int64_t  wr_stats_duration_bounds_us[WR_STATS_BUCKETS - 1] = {
     500000, 1000000, 2500000, 10000000
 };
 
+const int64_t  wr_stats_wait_bounds_us[WR_STATS_BUCKETS - 1] = {
+    1000, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000,
+    5000000, 10000000, 30000000, 60000000, 300000000
+};
+
 const int64_t  wr_stats_batch_bounds[WR_STATS_BUCKETS - 1] = {
     1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256, 512
 };
@@ -116,7 +121,7 @@ wr_stats_add(enum wr_stat counter, uint64_t n)
 
 void
 wr_stats_handled(const struct wr_handler *handler, enum wr_outcome outcome,
-    int64_t wait_us, int64_t handling_us)
+    const struct wr_stats_times *times)
 {
     struct wr_stats_handler  *handled;
 
@@ -130,8 +135,23 @@ wr_stats_handled(const struct wr_handler *handler, enum wr_outcome outcome,
         count(&handled->outcomes[outcome], 1);
     }
 
-    observe(&handled->wait, wr_stats_duration_bounds_us, wait_us);
-    observe(&handled->handling, wr_stats_duration_bounds_us, handling_us);
+    if (times->wait_us >= 0) {
+        observe(&handled->wait, wr_stats_wait_bounds_us, times->wait_us);
+    }
+
+    observe(&handled->handling, wr_stats_duration_bounds_us,
+            times->handling_us);
+    observe(&handled->handler, wr_stats_duration_bounds_us,
+            times->handler_us);
+}
+
+
+void
+wr_stats_retried(unsigned rung)
+{
+    if (slot != NULL) {
+        count(&slot->retries[rung < WIRE_RUNGS ? rung : WIRE_RUNGS - 1], 1);
+    }
 }
 
 
@@ -147,11 +167,49 @@ wr_stats_committed(int messages, int64_t commit_us)
 
 
 void
-wr_stats_outbox_depth(int64_t rows)
+wr_stats_outbox(int64_t rows, int64_t oldest_ms)
 {
     if (slot != NULL) {
         atomic_store_explicit(&slot->outbox_depth, rows, memory_order_relaxed);
+        atomic_store_explicit(&slot->outbox_oldest_ms, oldest_ms,
+                              memory_order_relaxed);
     }
+}
+
+
+void
+wr_stats_outbox_left(int64_t oldest_ms)
+{
+    if (slot != NULL) {
+        atomic_store_explicit(&slot->outbox_left_ms, oldest_ms,
+                              memory_order_relaxed);
+    }
+}
+
+
+/* Lanes tell when a row was made and not how old it is: it ages also while a
+   lane cannot tell anything. */
+int64_t
+wr_stats_outbox_age_ms(const struct wr_stats *stats)
+{
+    int                          lane;
+    int64_t                      now_ms, oldest_ms, ms;
+    const struct wr_stats_slot  *told;
+
+    now_ms = wr_clock_wall_ms();
+    oldest_ms = now_ms;
+
+    for (lane = 0; lane < stats->lanes; lane++) {
+        told = wr_stats_slot(stats, lane);
+        ms = atomic_load_explicit(&told->outbox_oldest_ms,
+                                  memory_order_relaxed);
+        oldest_ms = (ms != 0 && ms < oldest_ms) ? ms : oldest_ms;
+        ms = atomic_load_explicit(&told->outbox_left_ms,
+                                  memory_order_relaxed);
+        oldest_ms = (ms != 0 && ms < oldest_ms) ? ms : oldest_ms;
+    }
+
+    return now_ms - oldest_ms;
 }
 
 
@@ -218,6 +276,7 @@ wr_stats_lane_reset(struct wr_stats *stats, int lane, enum wr_lane_state state)
     dead = wr_stats_slot(stats, lane);
 
     atomic_store_explicit(&dead->outbox_depth, 0, memory_order_relaxed);
+    atomic_store_explicit(&dead->outbox_oldest_ms, 0, memory_order_relaxed);
     atomic_store_explicit(&dead->state, (int) state, memory_order_relaxed);
 }
 

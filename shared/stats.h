@@ -44,8 +44,10 @@ struct wr_stats;
     X(asks_failed, "Calls to other services without a usable answer")         \
     X(replies_foreign, "Replies dropped: late, unknown, or of another user")  \
     X(broker_connects, "Connections made to the broker")                      \
+    X(broker_reconnects, "Times a lane was connected to the broker again")    \
     X(broker_blocked, "Times the broker blocked a connection")                \
-    X(database_connects, "Connections made to the database")
+    X(database_connects, "Connections made to the database")                  \
+    X(database_reconnects, "Times a lane was connected to the database again")
 
 enum wr_stat {
 #define X(name, help)  WR_STAT_##name,
@@ -81,17 +83,33 @@ void wr_stats_attach(struct wr_stats *stats, int lane);
 /* Counts n more. */
 void wr_stats_add(enum wr_stat counter, uint64_t n);
 
-/* A message is done with: time between its timestamp and its take, and between
-   take and settle. */
+/* how long a message took */
+
+struct wr_stats_times {
+    int64_t  wait_us;       /* in its queue; negative: not known */
+    int64_t  handling_us;   /* from its take to its settling */
+    int64_t  handler_us;    /* in its handler's functions */
+};
+
+
+/* A message is done with. */
 void wr_stats_handled(const struct wr_handler *handler,
-    enum wr_outcome outcome, int64_t wait_us, int64_t handling_us);
+    enum wr_outcome outcome, const struct wr_stats_times *times);
+
+/* A message waits on a rung; one beyond the last counts as the last. */
+void wr_stats_retried(unsigned rung);
 
 /* A batch was committed: how many, and how long the commit took.  Counts
    "batches" too. */
 void wr_stats_committed(int messages, int64_t commit_us);
 
-/* Outbox rows that wait for this lane's confirms. */
-void wr_stats_outbox_depth(int64_t rows);
+/* Outbox rows that wait for this lane's confirms; when the oldest of them was
+   made, wr_clock_wall_ms(), 0 without one. */
+void wr_stats_outbox(int64_t rows, int64_t oldest_ms);
+
+/* When the oldest row was made that has been in the table for a while, whoever
+   should send it; 0: there is none. */
+void wr_stats_outbox_left(int64_t oldest_ms);
 
 /* What this lane is doing now. */
 void wr_stats_state(enum wr_lane_state state);

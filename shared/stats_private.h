@@ -13,6 +13,7 @@
 
 #include "request.h"
 #include "stats.h"
+#include "wire.h"
 
 
 /* Buckets of a histogram, the last one for all that is larger. */
@@ -38,6 +39,7 @@ struct wr_stats_handler {
     atomic_uint_fast64_t       outcomes[WR_STATS_OUTCOMES];
     struct wr_stats_histogram  wait;
     struct wr_stats_histogram  handling;
+    struct wr_stats_histogram  handler;
 };
 
 
@@ -47,12 +49,15 @@ struct wr_stats_handler {
 struct wr_stats_slot {
     _Alignas(64) atomic_int    state;
     atomic_int_fast64_t        outbox_depth;
+    atomic_int_fast64_t        outbox_oldest_ms;    /* wall; 0: none */
+    atomic_int_fast64_t        outbox_left_ms;
     atomic_uint_fast64_t       alive;       /* signs of life */
 
     /* written where none is read, then shown; their end stays 0 */
     atomic_int                 error_shown;
     char                       errors[2][WR_STATS_ERROR_SIZE];
     atomic_uint_fast64_t       counters[WR_STAT_COUNT];
+    atomic_uint_fast64_t       retries[WIRE_RUNGS];
     struct wr_stats_histogram  batch;       /* messages */
     struct wr_stats_histogram  commit;
     struct wr_stats_handler    handlers[];
@@ -82,10 +87,14 @@ struct wr_stats_lane {
 
 /* The largest value of each bucket but the last. */
 extern const int64_t  wr_stats_duration_bounds_us[WR_STATS_BUCKETS - 1];
+extern const int64_t  wr_stats_wait_bounds_us[WR_STATS_BUCKETS - 1];
 extern const int64_t  wr_stats_batch_bounds[WR_STATS_BUCKETS - 1];
 
 /* The part of the shared memory that is one lane's. */
 struct wr_stats_slot *wr_stats_slot(const struct wr_stats *stats, int lane);
+
+/* How long the oldest row of the outbox waits, in milliseconds; 0 if none. */
+int64_t wr_stats_outbox_age_ms(const struct wr_stats *stats);
 
 /* A lane has died: it holds no outbox rows, and has this state. */
 void wr_stats_lane_reset(struct wr_stats *stats, int lane,

@@ -9,6 +9,7 @@
 #endif
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,16 +35,30 @@ struct page {
 };
 
 
+/* a histogram that each handler has */
+
+struct family {
+    const char     *name;
+    const char     *help;
+    const int64_t  *bounds;
+    size_t          offset;     /* in struct wr_stats_handler */
+};
+
+
 static void counters_write(const struct page *page);
 static void gauges_write(const struct page *page);
+static void retries_write(const struct page *page);
 static void outcomes_write(const struct page *page);
 static void lane_histograms_write(const struct page *page);
-static void handler_histograms_write(const struct page *page, bool is_wait);
+static void handler_histograms_write(const struct page *page,
+    const struct family *family);
+static const struct wr_stats_histogram *histogram_of(
+    const struct wr_stats_slot *slot, size_t handler, size_t offset);
 static void histogram_add(uint64_t totals[WR_STATS_BUCKETS + 1],
     const struct wr_stats_histogram *histogram);
 static void histogram_write(const struct page *page, const char *name,
     const char *labels, const uint64_t totals[WR_STATS_BUCKETS + 1],
-    bool is_seconds);
+    const int64_t *bounds, bool is_seconds);
 static void head_write(const struct page *page, const char *name,
     const char *type, const char *unit, const char *help);
 static void handler_labels(const struct page *page, size_t handler,
@@ -60,6 +75,20 @@ static const char *const  kind_names[] = {
     [WR_CHANNEL] = "channel"
 };
 
+static const struct family  families[] = {
+    { "warren_message_wait_seconds",
+      "Time that a message was in its queue, at its first try",
+      wr_stats_wait_bounds_us, offsetof(struct wr_stats_handler, wait) },
+    { "warren_message_handling_seconds",
+      "Time from a message's take to its settling",
+      wr_stats_duration_bounds_us,
+      offsetof(struct wr_stats_handler, handling) },
+    { "warren_handler_seconds",
+      "Time that a message spent in its handler's functions",
+      wr_stats_duration_bounds_us,
+      offsetof(struct wr_stats_handler, handler) },
+};
+
 
 char *
 wr_stats_text(const struct wr_stats *stats, const char *service,
@@ -74,7 +103,7 @@ wr_stats_text_as(const struct wr_stats *stats, const char *service,
     bool is_openmetrics, size_t *len_r)
 {
     char         *text;
-    size_t        len;
+    size_t        i, len;
     struct page   page;
 
     page.out = open_memstream(&text, &len);
@@ -90,9 +119,13 @@ wr_stats_text_as(const struct wr_stats *stats, const char *service,
 
     counters_write(&page);
     gauges_write(&page);
+    retries_write(&page);
     outcomes_write(&page);
-    handler_histograms_write(&page, true);
-    handler_histograms_write(&page, false);
+
+    for (i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+        handler_histograms_write(&page, &families[i]);
+    }
+
     lane_histograms_write(&page);
 
     fputs("# EOF\n", page.out);
@@ -147,9 +180,10 @@ static void
 gauges_write(const struct page *page)
 {
     int      lane, state, lanes[WR_LANE_DRAINING + 1] = { 0 };
-    int64_t  depth;
+    int64_t  depth, age_ms;
 
     depth = 0;
+    age_ms = wr_stats_outbox_age_ms(page->stats);
 
     for (lane = 0; lane < page->stats->lanes; lane++) {
         state = (int) wr_stats_lane_state(page->stats, lane);
@@ -175,6 +209,11 @@ gauges_write(const struct page *page)
     fprintf(page->out, "warren_outbox_depth{%s} %" PRId64 "\n",
             page->service, depth);
 
+    head_write(page, "warren_outbox_age_seconds", "gauge", "seconds",
+               "How long the oldest outbox row waits to be sent");
+    fprintf(page->out, "warren_outbox_age_seconds{%s} %" PRId64 ".%03d\n",
+            page->service, age_ms / 1000, (int) (age_ms % 1000));
+
     head_write(page, "warren_build_info", "gauge", NULL,
                "Always 1; its labels tell the version");
     fprintf(page->out, "warren_build_info{%s,version=\"%s\"} 1\n",
@@ -185,6 +224,29 @@ gauges_write(const struct page *page)
     fprintf(page->out, "warren_start_time_seconds{%s} %" PRId64 ".%03d\n",
             page->service, page->stats->started_ms / 1000,
             (int) (page->stats->started_ms % 1000));
+}
+
+
+static void
+retries_write(const struct page *page)
+{
+    int       lane;
+    uint64_t  sum;
+    unsigned  rung;
+
+    head_write(page, "warren_retries", "counter", NULL,
+               "Messages sent to a rung, by rung");
+
+    for (rung = 0; rung < WIRE_RUNGS; rung++) {
+        sum = 0;
+
+        for (lane = 0; lane < page->stats->lanes; lane++) {
+            sum += load(&wr_stats_slot(page->stats, lane)->retries[rung]);
+        }
+
+        fprintf(page->out, "warren_retries_total{%s,rung=\"%s\"} %" PRIu64
+                "\n", page->service, wire_rung(rung)->name, sum);
+    }
 }
 
 
@@ -219,34 +281,36 @@ outcomes_write(const struct page *page)
 
 
 static void
-handler_histograms_write(const struct page *page, bool is_wait)
+handler_histograms_write(const struct page *page, const struct family *family)
 {
-    int                             lane;
-    char                            labels[LABEL_SIZE];
-    size_t                          i;
-    uint64_t                        totals[WR_STATS_BUCKETS + 1];
-    const char                     *name;
-    const struct wr_stats_handler  *handler;
+    int       lane;
+    char      labels[LABEL_SIZE];
+    size_t    i;
+    uint64_t  totals[WR_STATS_BUCKETS + 1];
 
-    name = is_wait ? "warren_message_wait_seconds"
-                   : "warren_message_handling_seconds";
-
-    head_write(page, name, "histogram", "seconds",
-               is_wait ? "Time from a message's timestamp to its take"
-                       : "Time from a message's take to its settling");
+    head_write(page, family->name, "histogram", "seconds", family->help);
 
     for (i = 0; i <= page->stats->handlers_count; i++) {
         memset(totals, 0, sizeof(totals));
         handler_labels(page, i, labels);
 
         for (lane = 0; lane < page->stats->lanes; lane++) {
-            handler = &wr_stats_slot(page->stats, lane)->handlers[i];
-            histogram_add(totals, is_wait ? &handler->wait
-                                          : &handler->handling);
+            histogram_add(totals,
+                          histogram_of(wr_stats_slot(page->stats, lane), i,
+                                       family->offset));
         }
 
-        histogram_write(page, name, labels, totals, true);
+        histogram_write(page, family->name, labels, totals, family->bounds,
+                        true);
     }
+}
+
+
+static const struct wr_stats_histogram *
+histogram_of(const struct wr_stats_slot *slot, size_t handler, size_t offset)
+{
+    return (const struct wr_stats_histogram *) (const void *)
+           ((const char *) &slot->handlers[handler] + offset);
 }
 
 
@@ -267,12 +331,12 @@ lane_histograms_write(const struct page *page)
     head_write(page, "warren_batch_messages", "histogram", "messages",
                "Messages committed together");
     histogram_write(page, "warren_batch_messages", page->service, batch,
-                    false);
+                    wr_stats_batch_bounds, false);
 
     head_write(page, "warren_commit_seconds", "histogram", "seconds",
                "Time that commits took");
     histogram_write(page, "warren_commit_seconds", page->service, commit,
-                    true);
+                    wr_stats_duration_bounds_us, true);
 }
 
 
@@ -294,7 +358,8 @@ histogram_add(uint64_t totals[WR_STATS_BUCKETS + 1],
 /* The count is the sum of what was just read, so that they never disagree. */
 static void
 histogram_write(const struct page *page, const char *name, const char *labels,
-    const uint64_t totals[WR_STATS_BUCKETS + 1], bool is_seconds)
+    const uint64_t totals[WR_STATS_BUCKETS + 1], const int64_t *bounds,
+    bool is_seconds)
 {
     int       i;
     uint64_t  below;
@@ -306,12 +371,12 @@ histogram_write(const struct page *page, const char *name, const char *labels,
 
         if (is_seconds) {
             fprintf(page->out, "%s_bucket{%s,le=\"%g\"} %" PRIu64 "\n", name,
-                    labels, (double) wr_stats_duration_bounds_us[i] / 1e6,
+                    labels, (double) bounds[i] / 1e6,
                     below);
 
         } else {
             fprintf(page->out, "%s_bucket{%s,le=\"%" PRId64 "\"} %" PRIu64
-                    "\n", name, labels, wr_stats_batch_bounds[i], below);
+                    "\n", name, labels, bounds[i], below);
         }
     }
 

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "service.h"
 #include "stats_private.h"
 #include "tap.h"
@@ -18,6 +19,8 @@ static void test_unattached(void);
 static void test_counting(void);
 static void test_histograms(void);
 static void test_states(void);
+static void test_outbox(void);
+static void test_retries(void);
 static void test_dead(void);
 static void test_life(void);
 static void test_format(void);
@@ -33,6 +36,8 @@ static const struct wr_handler  handlers[] = {
 
 static struct wr_stats  *stats;
 
+static const struct wr_stats_times  times = { 1, 1, 1 };
+
 
 int
 main(void)
@@ -43,6 +48,8 @@ main(void)
     test_counting();
     test_histograms();
     test_states();
+    test_outbox();
+    test_retries();
     test_dead();
     test_life();
     test_format();
@@ -61,9 +68,9 @@ static void
 test_unattached(void)
 {
     wr_stats_add(WR_STAT_messages_received, 5);
-    wr_stats_handled(&handlers[0], WR_DONE, 1, 1);
+    wr_stats_handled(&handlers[0], WR_DONE, &times);
     wr_stats_committed(1, 1);
-    wr_stats_outbox_depth(7);
+    wr_stats_outbox(7, 1);
     wr_stats_state(WR_LANE_READY);
 
     ok(has_line("warren_messages_received_total{service=\"s\"} 0"),
@@ -85,11 +92,11 @@ test_counting(void)
         if (pid == 0) {
             wr_stats_attach(stats, lane);
             wr_stats_add(WR_STAT_messages_received, (uint64_t) lane + 1);
-            wr_stats_handled(&handlers[0], WR_DONE, 0, 0);
-            wr_stats_handled(&handlers[1], WR_RETRY, 0, 0);
-            wr_stats_handled(NULL, WR_UNCERTAIN, 0, 0);
-            wr_stats_handled(&handlers[0], (enum wr_outcome) 99, 0, 0);
-            wr_stats_outbox_depth(10);
+            wr_stats_handled(&handlers[0], WR_DONE, &times);
+            wr_stats_handled(&handlers[1], WR_RETRY, &times);
+            wr_stats_handled(NULL, WR_UNCERTAIN, &times);
+            wr_stats_handled(&handlers[0], (enum wr_outcome) 99, &times);
+            wr_stats_outbox(10, 0);
             _exit(0);
         }
 
@@ -160,6 +167,58 @@ test_states(void)
 
 
 static void
+test_outbox(void)
+{
+    int64_t  now_ms;
+
+    is_int(wr_stats_outbox_age_ms(stats), 0, "an empty outbox has no age");
+
+    now_ms = wr_clock_wall_ms();
+    wr_stats_outbox(1, now_ms - 5000);
+    ok(wr_stats_outbox_age_ms(stats) >= 5000
+       && wr_stats_outbox_age_ms(stats) < 60000,
+       "its age is that of its oldest row");
+    wr_stats_outbox_left(now_ms - 100000);
+    ok(wr_stats_outbox_age_ms(stats) >= 100000,
+       "also of one that no lane holds");
+    wr_stats_outbox(0, 0);
+    wr_stats_outbox_left(0);
+    is_int(wr_stats_outbox_age_ms(stats), 0, "until all are gone");
+
+    wr_stats_outbox(0, now_ms + 60000);
+    is_int(wr_stats_outbox_age_ms(stats), 0,
+           "a clock that was set back makes no age below 0");
+    wr_stats_outbox(0, 0);
+}
+
+
+static void
+test_retries(void)
+{
+    static const struct wr_stats_times  unknown = { -1, 1, 1 };
+
+    wr_stats_retried(0);
+    wr_stats_retried(0);
+    wr_stats_retried(99);
+
+    ok(has_line("warren_retries_total{service=\"s\",rung=\"1s\"} 2"),
+       "retries are counted by rung");
+    ok(has_line("warren_retries_total{service=\"s\",rung=\"6h\"} 1"),
+       "what is beyond the last rung counts as on it");
+    ok(has_line("warren_retries_total{service=\"s\",rung=\"5s\"} 0"),
+       "a rung without any has its line");
+
+#define COUNT  "warren_message_wait_seconds_count{service=\"s\","             \
+               "kind=\"call\",handler=\"create\"} "
+
+    ok(has_line(COUNT "6"), "a wait is counted");
+    wr_stats_handled(&handlers[0], WR_DONE, &unknown);
+    ok(has_line(COUNT "6"), "but not one that is not known");
+#undef COUNT
+}
+
+
+static void
 test_dead(void)
 {
     wr_stats_lane_reset(stats, 1, WR_LANE_NONE);
@@ -212,14 +271,14 @@ test_life(void)
            "a long one is cut");
 
     before = told.messages;
-    wr_stats_handled(&handlers[0], WR_DONE, 1, 1);
-    wr_stats_handled(&handlers[1], WR_RETRY, 1, 1);
-    wr_stats_handled(NULL, WR_REFUSED, 1, 1);
-    wr_stats_outbox_depth(9);
+    wr_stats_handled(&handlers[0], WR_DONE, &times);
+    wr_stats_handled(&handlers[1], WR_RETRY, &times);
+    wr_stats_handled(NULL, WR_REFUSED, &times);
+    wr_stats_outbox(9, 0);
     wr_stats_lane(stats, 2, &told);
     is_int(told.messages, before + 3, "messages of any outcome are handled");
     is_int(told.outbox_depth, 9, "and the outbox has its depth");
-    wr_stats_outbox_depth(0);
+    wr_stats_outbox(0, 0);
 }
 
 
