@@ -12,6 +12,7 @@
 
 #include "batch.h"
 #include "clock.h"
+#include "debug.h"
 #include "inbox.h"
 #include "key_private.h"
 #include "lane_private.h"
@@ -351,6 +352,7 @@ write_all(struct wr_lane *lane, struct wr_request **reqs, size_t n)
     load(reqs, n);
     wr_db_wait(lane->db);
     wr_inbox_read(taken, reqs, n);
+    wr_debug_step(WR_DEBUG_after_inbox);
 
     if (wr_db_failure(lane->db, NULL, NULL) != WR_DB_OK) {
         return roll_back(lane, RESULT_FAILED);
@@ -505,6 +507,7 @@ commit(struct wr_lane *lane, struct wr_request **reqs, size_t n)
     wr_outbox_store(lane->db, &lane->own, reqs, n);
     wr_inbox_store(lane->db, &lane->own, reqs, n);
     start_us = wr_clock_us();
+    wr_debug_step(WR_DEBUG_before_commit);
     end = wr_db_query(lane->db, &lane->own, "commit", WR_NO_PARAMS);
     wr_db_sync(lane->db);
     result = failure(lane);
@@ -522,6 +525,7 @@ commit(struct wr_lane *lane, struct wr_request **reqs, size_t n)
         return roll_back(lane, result);
     }
 
+    wr_debug_step(WR_DEBUG_after_commit);
     wr_outbox_deleted(lane->outbox, true);
 
     for (i = 0, committed = 0; i < n; i++) {

@@ -15,6 +15,7 @@
 
 #include "broker_private.h"
 #include "clock.h"
+#include "debug.h"
 #include "wire.h"
 
 
@@ -362,6 +363,7 @@ wr_broker_flush(struct wr_broker *broker)
 
     for (i = 0; i < broker->config->nqueues; i++) {
         if (broker->consuming.channels[i].has_settled) {
+            wr_debug_step(WR_DEBUG_after_reply);
             broker_channel_flush(&broker->consuming, i + 1);
         }
     }

@@ -13,8 +13,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "clock.h"
 #include "crash.h"
 #include "dead_letter.h"
+#include "debug.h"
 #include "dispatch.h"
 #include "lane_private.h"
 #include "order.h"
@@ -28,6 +30,9 @@
 /* What the database takes for sure; other names are nobody's. */
 #define NAME_MIN  '!'
 #define NAME_MAX  '~'
+
+/* A message whose count is open is looked at again after this long. */
+#define PENDING_MS  200
 
 
 /* what is to become of a suspect's row */
@@ -67,19 +72,32 @@ static const char  write_sql[] =
     "set crashes = crash.crashes + excluded.crashes,"
     "    ended = excluded.ended, last_at = now()";
 
+/* What was counted in advance is no crash as long as a next life may come and
+   say what it was, and none any more when no such life can come. */
+
+#define STILL_PENDING                                                         \
+    "case when last_at < now() - interval '1 minute' then 0 else pending end"
+
 static const char  find_sql[] =
-    "select c.message_id, c.home, c.crashes, c.ended "
+    "select c.message_id, c.home, c.ended, c.crashes - c.pending,"
+    "    " STILL_PENDING " "
     "from unnest($1::text[], $2::text[]) as m (message_id, home) "
     "join crash as c on c.message_id = m.message_id and c.home = m.home";
 
 static const char  strike_sql[] =
-    "update crash set crashes = crashes + 1, last_at = now() "
-    "where message_id = $1::text and home = $2::text "
-    "returning crashes";
+    "update crash "
+    "set crashes = crashes - pending + " STILL_PENDING " + 1,"
+    "    pending = " STILL_PENDING " + 1, last_at = now() "
+    "where message_id = $1::text and home = $2::text";
+
+static const char  prove_sql[] =
+    "update crash "
+    "set pending = pending - 1, ended = $3::text, last_at = now() "
+    "where message_id = $1::text and home = $2::text and pending > 0";
 
 static const char  take_back_sql[] =
-    "update crash set crashes = crashes - 1 "
-    "where message_id = $1::text and home = $2::text and crashes > 0";
+    "update crash set crashes = crashes - 1, pending = pending - 1 "
+    "where message_id = $1::text and home = $2::text and pending > 0";
 
 static const char  acquit_sql[] =
     "delete from crash where message_id = $1::text and home = $2::text";
@@ -107,7 +125,13 @@ wr_crash_write(struct wr_lane *lane)
     wr_db_clear(lane->db);
     wr_db_budget(lane->db, WR_BATCH_BUDGET_MS);
 
-    if (left.is_blamed) {
+    if (left.is_blamed && left.is_struck) {
+        wr_log_warn(&lane->log, "this lane %s while it tried %s alone",
+                    left.end, left.items[0].id);
+        wr_db_exec(lane->db, &lane->own, prove_sql,
+                   WR_PARAMS(left.items[0].id, left.items[0].home, left.end));
+
+    } else if (left.is_blamed) {
         blame(lane, &left);
 
     } else if (left.is_struck) {
@@ -127,7 +151,7 @@ wr_crash_write(struct wr_lane *lane)
             return -1;
         }
 
-    } else if (left.is_blamed) {
+    } else if (left.is_blamed && !left.is_struck) {
         wr_stats_add(WR_STAT_messages_suspected, left.count);
     }
 
@@ -155,10 +179,9 @@ blame(struct wr_lane *lane, const struct wr_work_left *left)
         }
     }
 
-    /* alone it is to blame, unless that was counted in advance */
+    /* alone it is to blame */
 
-    snprintf(crashes, sizeof(crashes), "%d",
-             left->count == 1 && !left->is_struck);
+    snprintf(crashes, sizeof(crashes), "%d", left->count == 1);
     wr_log_warn(&lane->log, "this lane %s while it worked on %zu messages, "
                 "the first is %s: they are suspects", left->end, left->count,
                 is_name(left->items[0].id) ? left->items[0].id : "nameless");
@@ -304,8 +327,9 @@ mark(struct wr_rows *rows, struct wr_request **reqs, size_t n)
             continue;
         }
 
-        ended = wr_rows_text(rows, row, 3);
-        reqs[i]->crashes = (int) wr_rows_int(rows, row, 2);
+        ended = wr_rows_text(rows, row, 2);
+        reqs[i]->crashes = (int) wr_rows_int(rows, row, 3);
+        reqs[i]->pending = (int) wr_rows_int(rows, row, 4);
         reqs[i]->ended = wr_arena_strdup(reqs[i]->arena,
                                          (ended != NULL) ? ended : "died");
     }
@@ -333,6 +357,14 @@ wr_crash_try(struct wr_lane *lane, struct wr_request **suspects, size_t n,
             continue;
         }
 
+        /* other lanes have died with it, and nobody knows yet of what */
+
+        if (req->crashes + req->pending >= WR_CRASHES_MAX) {
+            req->not_before_ms = wr_clock_ms() + PENDING_MS;
+            wr_lane_hold(lane, req);
+            continue;
+        }
+
         if (!strike(lane, req)) {
             wr_crash_end();
             req->is_later = true;
@@ -343,6 +375,7 @@ wr_crash_try(struct wr_lane *lane, struct wr_request **suspects, size_t n,
         strcpy(id, req->msg->message_id);
         strcpy(home, req->home);
         verdict = VERDICT_NONE;
+        wr_debug_step(WR_DEBUG_after_strike);
 
         run(lane, &req, 1);
 

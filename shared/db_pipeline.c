@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "db_private.h"
+#include "debug.h"
 #include "memory.h"
 
 
@@ -191,6 +192,7 @@ wr_db_sync(struct wr_db *db)
         return;
     }
 
+    wr_debug_step(WR_DEBUG_after_send);
     push(db, DB_SYNC);
     db->flushed = db->next;
     db_read_until(db, db->next - 1);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "debug.h"
 #include "gather.h"
 #include "lane_private.h"
 #include "turn.h"
@@ -42,6 +43,7 @@ wr_gather(struct wr_lane *lane, struct wr_request **reqs, size_t n)
     }
 
     wr_broker_flush(lane->broker);
+    wr_debug_step(WR_DEBUG_after_ask);
     look(lane, reqs, n);
 
     if (count_open(reqs, n, &end_ms) == 0) {

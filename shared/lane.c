@@ -15,6 +15,7 @@
 
 #include "clock.h"
 #include "crash.h"
+#include "debug.h"
 #include "gather.h"
 #include "housekeeping.h"
 #include "key_private.h"
@@ -251,6 +252,7 @@ starting(struct wr_lane *lane)
         return true;
     }
 
+    wr_debug_step(WR_DEBUG_before_consume);
     wr_broker_consume(lane->broker);
     set_state(lane, WR_LANE_READY);
 
@@ -420,6 +422,7 @@ sweep(struct wr_lane *lane, int64_t now_ms)
     }
 
     wr_turn_forget(lane);
+    wr_debug_step(WR_DEBUG_after_sweep);
     wr_outbox_publish(lane->outbox);
     wr_broker_flush(lane->broker);
 }
@@ -428,6 +431,7 @@ sweep(struct wr_lane *lane, int64_t now_ms)
 static void
 delete_confirmed(struct wr_lane *lane)
 {
+    wr_debug_step(WR_DEBUG_before_delete);
     wr_db_clear(lane->db);
     wr_db_budget(lane->db, WR_BATCH_BUDGET_MS);
     wr_outbox_delete(lane->outbox, lane->db, &lane->own);
@@ -521,6 +525,7 @@ draining(struct wr_lane *lane)
 
     wr_broker_cancel(lane->broker);
     wr_order_drop(lane);
+    wr_debug_step(WR_DEBUG_draining);
 
     if (wr_broker_is_open(lane->broker) && wr_db_is_open(lane->db)
         && wr_clock_ms() < lane->drain_end_ms

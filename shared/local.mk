@@ -59,6 +59,8 @@ libwarren_la_SOURCES = \
 	shared/db_version.c \
 	shared/dead_letter.c \
 	shared/dead_letter.h \
+	shared/debug.c \
+	shared/debug.h \
 	shared/decode.c \
 	shared/digest.c \
 	shared/digest.h \

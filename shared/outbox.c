@@ -9,6 +9,7 @@
 
 #include "broker.h"
 #include "clock.h"
+#include "debug.h"
 #include "json.h"
 #include "memory.h"
 #include "outbox.h"
@@ -326,6 +327,7 @@ collect(struct wr_outbox *outbox)
         row = fifo_pop(&outbox->sent);
 
         if (row->confirm.state == WR_CONFIRM_ACKED) {
+            wr_debug_step(WR_DEBUG_after_confirm);
             wr_stats_add(WR_STAT_events_published, 1);
             fifo_push(&outbox->confirmed, row);
             continue;
@@ -363,6 +365,7 @@ publish(struct wr_outbox *outbox)
     arena = wr_arena_new();
 
     while ((row = outbox->queued.first) != NULL) {
+        wr_debug_step(WR_DEBUG_before_publish);
         rc = publish_row(outbox, row, arena);
         wr_arena_reset(arena);
 

@@ -149,7 +149,8 @@ struct wr_request {
     bool                      is_free;      /* to a rung: no attempt counted */
     bool                      is_later;     /* joins the next batch */
     bool                      is_suspect;   /* in the ledger of crashes */
-    int                       crashes;      /* as it says there */
+    int                       crashes;      /* as it says there, */
+    int                       pending;      /* and those that may be some */
     const char               *ended;        /* how a lane did with it, last */
     enum wr_outcome           outcome;      /* or WR_BROKEN */
     const char               *reason;       /* of anything but WR_DONE */

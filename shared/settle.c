@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "crash.h"
 #include "dead_letter.h"
+#include "debug.h"
 #include "lane_private.h"
 #include "order.h"
 #include "retry.h"
@@ -78,6 +79,7 @@ wr_settle(struct wr_lane *lane, struct wr_request **reqs, size_t n)
     settle_rungs(lane, rungs, nrungs);
     settle_dead(lane, dead, ndead);
     wr_broker_flush(lane->broker);
+    wr_debug_step(WR_DEBUG_after_ack);
 }
 
 
@@ -114,6 +116,7 @@ send_reply(struct wr_lane *lane, struct wr_request *req)
         return true;
     }
 
+    wr_debug_step(WR_DEBUG_before_reply);
     wr_id_uuid7(id);
     memset(&pub, 0, sizeof(pub));
     memcpy(headers, req->reply_headers,
@@ -166,7 +169,9 @@ settle_rungs(struct wr_lane *lane, struct wr_request **reqs, size_t n)
     }
 
     results = wr_arena_alloc(lane->own.arena, n * sizeof(*results));
+    wr_debug_step(WR_DEBUG_before_rung);
     wr_retry_send(lane, reqs, n, results);
+    wr_debug_step(WR_DEBUG_after_rung);
 
     for (i = 0, ndead = 0; i < n; i++) {
         switch (results[i]) {
@@ -212,6 +217,7 @@ settle_dead(struct wr_lane *lane, struct wr_request **reqs, size_t n)
     }
 
     wr_db_sync(lane->db);
+    wr_debug_step(WR_DEBUG_after_dead);
 
     if (wr_db_failure(lane->db, NULL, NULL) != WR_DB_OK) {
         for (i = 0; i < n; i++) {

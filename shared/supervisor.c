@@ -23,6 +23,7 @@
 #include "admin.h"
 #include "arena.h"
 #include "clock.h"
+#include "debug.h"
 #include "log_private.h"
 #include "pid_file.h"
 #include "settings_private.h"
@@ -121,6 +122,11 @@ init(struct wr_supervisor *sv)
                            (int) wr_settings_int(sv->settings, "batch"));
 
     if (signals_init(sv) != 0) {
+        return -1;
+    }
+
+    if (wr_debug_init(&path) != 0) {
+        wr_log_error(NULL, "%s", path);
         return -1;
     }
 
@@ -575,6 +581,7 @@ lane_main(struct wr_supervisor *sv, int lane)
 
     wr_stats_attach(sv->stats, lane);
     wr_work_attach(sv->work, lane);
+    wr_debug_start(lane, sv->lanes[lane].restarts);
     wr_log_errors(wr_stats_error);
 
     exit(sv->supervised->lane_run(sv->supervised->data, lane));

@@ -9,6 +9,7 @@
 #include "batch.h"
 #include "clock.h"
 #include "crash.h"
+#include "debug.h"
 #include "gather.h"
 #include "lane_private.h"
 #include "order.h"
@@ -43,6 +44,7 @@ wr_turn(struct wr_lane *lane)
     taken = take(lane, reqs, (size_t) lane->batch);
     n = wr_crash_part(lane, reqs, taken);
     others = wr_order_leave(lane, reqs, n, taken);
+    wr_debug_step(WR_DEBUG_after_take);
 
     /* who is in a hurry does not wait for others */
 
@@ -176,10 +178,12 @@ run(struct wr_lane *lane, struct wr_request **reqs, size_t n)
 {
     wr_crash_begin(reqs, n);
     wr_gather(lane, reqs, n);
+    wr_debug_step(WR_DEBUG_after_gather);
     wr_batch_apply(lane, reqs, n);
     wr_settle(lane, reqs, n);
     wr_outbox_publish(lane->outbox);
     wr_broker_flush(lane->broker);
+    wr_debug_step(WR_DEBUG_after_publish);
     wr_crash_end();
     wr_turn_forget(lane);
 }

@@ -315,13 +315,15 @@ create table crash (
     home text not null,
     -- of a lane with nothing but this message; 0: it was one of several
     crashes integer not null default 0,
+    -- of these, counted in advance by a lane that has not come back to tell
+    pending integer not null default 0,
     -- how the last one ended
     ended text,
     last_at timestamptz not null default now(),
     constraint crash_pkey
         primary key (message_id, home),
     constraint crash_crashes_check
-        check (crashes >= 0)
+        check (crashes >= pending and pending >= 0)
 );
 
 grant select, insert, update, delete

@@ -14,7 +14,7 @@ select id, message_id, home, type, content_type, sender, headers, body,
 from dead_letter
 where false;
 
-select message_id, home, crashes, ended, last_at
+select message_id, home, crashes, pending, ended, last_at
 from crash
 where false;
 

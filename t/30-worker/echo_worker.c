@@ -29,6 +29,8 @@ static enum wr_outcome retry(struct wr_request *req);
 static enum wr_outcome uncertain(struct wr_request *req);
 static enum wr_outcome crash(struct wr_request *req);
 static enum wr_outcome crash_while(struct wr_request *req);
+static enum wr_outcome retry_while(struct wr_request *req);
+static bool is_there(struct wr_request *req);
 static enum wr_outcome slow(struct wr_request *req);
 static enum wr_outcome busy(struct wr_request *req);
 static enum wr_outcome fail(struct wr_request *req);
@@ -67,6 +69,7 @@ static const struct wr_handler  handlers[] = {
     { WR_COMMAND, "crash",         .apply = crash },
     { WR_COMMAND, "crash_gather",  .gather = crash, .apply = note },
     { WR_COMMAND, "crash_while",   .apply = crash_while },
+    { WR_COMMAND, "retry_while",   .apply = retry_while },
     { WR_EVENT,   "echo.written",  .apply = on_written },
     { WR_EVENT,   "stub.made",     .apply = on_made },
     WR_HANDLERS_END
@@ -164,17 +167,34 @@ crash(struct wr_request *req)
 static enum wr_outcome
 crash_while(struct wr_request *req)
 {
-    const char  *file;
-
-    file = wr_request_arg(req, "file");
-
-    if (file != NULL && access(file, F_OK) == 0) {
+    if (is_there(req)) {
         return crash(req);
     }
 
     insert(req, wr_request_id(req), "mended");
 
     return WR_DONE;
+}
+
+
+/* The same, but it asks to be tried again. */
+static enum wr_outcome
+retry_while(struct wr_request *req)
+{
+    insert(req, wr_request_id(req), "mended");
+
+    return is_there(req) ? WR_RETRY : WR_DONE;
+}
+
+
+static bool
+is_there(struct wr_request *req)
+{
+    const char  *file;
+
+    file = wr_request_arg(req, "file");
+
+    return file != NULL && access(file, F_OK) == 0;
 }
 
 

@@ -324,7 +324,7 @@ sub nginx_first {
 # "_private" and what follows its first "_" if the whole is not named.
 my @layers = (
     ground => [qw(
-        arena clock digest id json log memory pid_file settings skew utf8
+        arena clock debug digest id json log memory pid_file settings skew utf8
         version wire
     )],
     process => [qw(admin stats supervisor work)],
