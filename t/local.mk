@@ -80,10 +80,18 @@ check-local: $(check_PROGRAMS)
 	WARREN_BUILD='$(abs_builddir)' $(PROVE) -It/lib \
 	    $$lint $(UNIT_TESTS:%=$(abs_builddir)/%)
 
+# kill -9 at random steps, by default a thousand times, with servers of its own:
+# t/50-system/kills.t, which a run of all tests does fifty times
+
+check-kills: all $(check_PROGRAMS)
+	cd $(srcdir) && KILLS="$${KILLS:-1000}" WARREN_TEST_SECONDS=7200 \
+	    WARREN_BUILD='$(abs_builddir)' $(PROVE) -It/lib -v \
+	    t/50-system/kills.t
+
 # for ./dev: the programs that prove runs, built and named
 unit-tests: $(check_PROGRAMS)
 
 print-unit-tests:
 	@for test in $(UNIT_TESTS); do echo "$(abs_builddir)/$$test"; done
 
-.PHONY: unit-tests print-unit-tests
+.PHONY: check-kills unit-tests print-unit-tests
