@@ -88,10 +88,17 @@ check-kills: all $(check_PROGRAMS)
 	    WARREN_BUILD='$(abs_builddir)' $(PROVE) -It/lib -v \
 	    t/50-system/kills.t
 
+# FUZZ_SECONDS for each target: make fuzz FUZZ_SECONDS=60
+fuzz:
+	@cd $(srcdir) && WARREN_BUILD='$(abs_builddir)' \
+	    FUZZ_SECONDS='$(FUZZ_SECONDS)' $(PROVE) -It/lib t/70-fuzz
+
+FUZZ_SECONDS = 60
+
 # for ./dev: the programs that prove runs, built and named
 unit-tests: $(check_PROGRAMS)
 
 print-unit-tests:
 	@for test in $(UNIT_TESTS); do echo "$(abs_builddir)/$$test"; done
 
-.PHONY: check-kills unit-tests print-unit-tests
+.PHONY: check-kills fuzz unit-tests print-unit-tests

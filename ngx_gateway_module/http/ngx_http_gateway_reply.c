@@ -292,9 +292,14 @@ ngx_http_gateway_reply_send(ngx_http_request_t *r,
 
         /* parameters are kept, and compared types are without them */
 
-        p = ngx_strlchr(reply->content_type.data,
-                        reply->content_type.data + reply->content_type.len,
-                        ';');
+        p = NULL;
+
+        if (reply->content_type.len) {
+            p = ngx_strlchr(reply->content_type.data,
+                            reply->content_type.data
+                            + reply->content_type.len, ';');
+        }
+
         if (p) {
             while (p > reply->content_type.data && p[-1] == ' ') {
                 p--;
