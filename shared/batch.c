@@ -59,6 +59,7 @@ static enum result read_all(struct wr_lane *lane, struct wr_request **reqs,
     size_t n);
 static enum result write_all(struct wr_lane *lane, struct wr_request **reqs,
     size_t n);
+static bool has_unsure(struct wr_request **reqs, size_t n);
 static void begin(struct wr_lane *lane, struct wr_request **reqs, size_t n);
 static void limit_time(struct wr_lane *lane, struct wr_request **reqs,
     size_t n);
@@ -67,6 +68,7 @@ static bool apply(struct wr_lane *lane, struct wr_request **reqs, size_t n);
 static bool apply_one(struct wr_lane *lane, struct wr_request *req);
 static enum result commit(struct wr_lane *lane, struct wr_request **reqs,
     size_t n);
+static void mark_unsure(struct wr_request **reqs, size_t n, bool is_unsure);
 static enum result roll_back(struct wr_lane *lane, enum result result);
 static enum result failure(struct wr_lane *lane);
 static void decide_failed(struct wr_lane *lane, struct wr_request *req);
@@ -348,6 +350,15 @@ write_all(struct wr_lane *lane, struct wr_request **reqs, size_t n)
 
     begin(lane, reqs, n);
     taken = wr_inbox_take(lane->db, &lane->own, reqs, n);
+
+    /* a transaction that was lost may hold rows, too: whom it has yet locks
+       none of them */
+
+    if (has_unsure(reqs, n)) {
+        wr_db_wait(lane->db);
+        wr_inbox_read(taken, reqs, n);
+    }
+
     wr_keys_lock(lane, reqs, n);
     load(reqs, n);
     wr_db_wait(lane->db);
@@ -369,6 +380,21 @@ write_all(struct wr_lane *lane, struct wr_request **reqs, size_t n)
     }
 
     return commit(lane, reqs, n);
+}
+
+
+static bool
+has_unsure(struct wr_request **reqs, size_t n)
+{
+    size_t  i;
+
+    for (i = 0; i < n; i++) {
+        if (reqs[i]->is_unsure) {
+            return true;
+        }
+    }
+
+    return false;
 }
 
 
@@ -495,6 +521,13 @@ apply_one(struct wr_lane *lane, struct wr_request *req)
 }
 
 
+/*
+ * Without its answer nobody knows what became of a commit; only what was sent
+ * for commit is in doubt.  The old transaction holds its messages' locks until
+ * its rows are seen or it is gone, however long it still lives: so the next try
+ * of each message finds out.
+ */
+
 static enum result
 commit(struct wr_lane *lane, struct wr_request **reqs, size_t n)
 {
@@ -508,6 +541,7 @@ commit(struct wr_lane *lane, struct wr_request **reqs, size_t n)
     wr_inbox_store(lane->db, &lane->own, reqs, n);
     start_us = wr_clock_us();
     wr_debug_step(WR_DEBUG_before_commit);
+    mark_unsure(reqs, n, wr_db_is_open(lane->db));
     end = wr_db_query(lane->db, &lane->own, "commit", WR_NO_PARAMS);
     wr_db_sync(lane->db);
     result = failure(lane);
@@ -520,6 +554,8 @@ commit(struct wr_lane *lane, struct wr_request **reqs, size_t n)
         wr_outbox_deleted(lane->outbox, false);
         return RESULT_LOST;
     }
+
+    mark_unsure(reqs, n, false);
 
     if (result != RESULT_DONE) {
         return roll_back(lane, result);
@@ -543,6 +579,19 @@ commit(struct wr_lane *lane, struct wr_request **reqs, size_t n)
     wr_stats_committed(committed, wr_clock_us() - start_us);
 
     return RESULT_DONE;
+}
+
+
+static void
+mark_unsure(struct wr_request **reqs, size_t n, bool is_unsure)
+{
+    size_t  i;
+
+    for (i = 0; i < n; i++) {
+        if (reqs[i]->inbox == WR_INBOX_FRESH && !reqs[i]->is_decided) {
+            reqs[i]->is_unsure = is_unsure;
+        }
+    }
 }
 
 
@@ -606,6 +655,15 @@ decide_failed(struct wr_lane *lane, struct wr_request *req)
 
     failed = wr_db_failure(lane->db, NULL, &text);
 
+    /* it failed before the inbox could tell */
+
+    if (req->is_unsure && req->kind == WR_CALL) {
+        wr_log_warn(&req->log, "its lost commit cannot be looked up: %s",
+                    text);
+        req->is_later = true;
+        return;
+    }
+
     if (failed == WR_DB_PERMANENT) {
         wr_log_error(&req->log, "failed for good: %s", text);
         wr_request_fail(req, WR_BROKEN, WIRE_ERROR_INTERNAL, text);
@@ -619,22 +677,26 @@ decide_failed(struct wr_lane *lane, struct wr_request *req)
 
 
 /*
- * The connection is gone.  A caller is told: what was not sent for commit has
- * not happened, the rest may have.  Others are tried again when the database is
- * back, and the inbox knows.
+ * The connection is gone.  What was not sent for commit has not happened, as a
+ * caller is told at once; others are tried again when the database is back.
+ * What may have been committed, or has been before, is looked for in the inbox
+ * then, if the caller's time allows.
  */
 
 static void
 decide_lost(struct wr_request *req)
 {
-    if (req->kind != WR_CALL) {
-        req->is_later = true;
-        return;
+    if (req->inbox == WR_INBOX_REPEATED) {
+        req->is_unsure = true;
     }
 
-    if (req->inbox == WR_INBOX_FRESH && !req->handler->read_only) {
-        wr_request_fail(req, WR_UNCERTAIN, WIRE_ERROR_INTERRUPTED,
-                        "the database was lost");
+    if (req->is_unsure) {
+        wr_log_info(&req->log, "the database was lost and may have committed: "
+                    "the inbox will tell");
+    }
+
+    if (req->kind != WR_CALL || req->is_unsure) {
+        req->is_later = true;
         return;
     }
 
@@ -653,7 +715,13 @@ decide_busy(struct wr_request *req)
 
     keyed = wr_message_text(req->msg, WIRE_HEADER_KEYED);
 
-    if (req->kind != WR_CALL) {
+    if (req->kind == WR_CALL && req->is_unsure) {
+
+        /* who has it is its own lost transaction, which ends sometime */
+
+        req->is_later = true;
+
+    } else if (req->kind != WR_CALL) {
         req->is_free = true;
         wr_request_decide(req, WR_RETRY, "another lane has it");
 

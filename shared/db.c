@@ -22,6 +22,7 @@
 #include "stats.h"
 
 
+/* If the configuration does not tell. */
 #define CONNECT_TIMEOUT_MS  8000
 
 /* A cancelled statement that has not ended by then will not. */
@@ -137,7 +138,8 @@ wait_connected(struct wr_db *db)
     PostgresPollingStatusType  status;
 
     PQsetNoticeProcessor(db->conn, ignore_notice, db);
-    wr_db_budget(db, CONNECT_TIMEOUT_MS);
+    wr_db_budget(db, (db->config->open_ms != 0) ? db->config->open_ms
+                                                : CONNECT_TIMEOUT_MS);
     db->is_cancelled = true;
     status = PGRES_POLLING_WRITING;
 

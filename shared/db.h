@@ -48,6 +48,7 @@ struct wr_db_config {
     const char            *password;    /* "": the URL's or ~/.pgpass */
     const char            *name;        /* application_name */
     int                    idle_ms;     /* idle() runs this often */
+    int64_t                open_ms;     /* to connect; 0: eight seconds */
     void                 (*idle)(void *data);
     void                  *data;
 };

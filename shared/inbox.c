@@ -128,6 +128,7 @@ wr_inbox_read(struct wr_rows *rows, struct wr_request **reqs, size_t n)
 
         if (wr_rows_text(rows, i, 2)[0] == 't') {
             req->inbox = WR_INBOX_FRESH;
+            req->is_unsure = false;
 
         } else if (wr_rows_text(rows, i, 1)[0] == 't') {
             req->inbox = WR_INBOX_REPEATED;

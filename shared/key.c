@@ -553,6 +553,12 @@ wr_keys_lock(struct wr_lane *lane, struct wr_request **reqs, size_t n)
         values.arena = lane->own.arena;
 
         for (i = 0; i < n; i++) {
+            if (reqs[i]->inbox == WR_INBOX_BUSY
+                || reqs[i]->inbox == WR_INBOX_REPEATED)
+            {
+                continue;
+            }
+
             for (key = reqs[i]->keys; key != NULL; key = key->next) {
                 if (is_same(key->table, lane->keys->slots[slot].table)) {
                     wr_pg_array_add(&values, key->value);

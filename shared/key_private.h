@@ -54,7 +54,8 @@ int wr_keys_check(struct wr_lane *lane, const char **error_r);
    for wr_request_reset() to forget. */
 void wr_keys_declare(struct wr_request **reqs, size_t n);
 
-/* Queues one statement a table for all that was declared. */
+/* Queues one statement a table for all that was declared, but by messages that
+   are known not to be ours to act upon. */
 void wr_keys_lock(struct wr_lane *lane, struct wr_request **reqs, size_t n);
 
 

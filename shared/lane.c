@@ -38,6 +38,9 @@
    without one. */
 #define DELETE_IDLE_MS    200
 
+/* A database that has not let a lane in by then is away. */
+#define OPEN_MS           8000
+
 #define SWEEP_MS          2000
 
 /* With more to do, after this long. */
@@ -62,6 +65,8 @@ static int64_t idle_ms(const struct wr_lane *lane);
 static void look_after(struct wr_lane *lane);
 static void sweep(struct wr_lane *lane, int64_t now_ms);
 static bool paused(struct wr_lane *lane);
+static int open_again(struct wr_lane *lane, int64_t patience_ms,
+    const char **error_r);
 static bool blocked(struct wr_lane *lane);
 static bool draining(struct wr_lane *lane);
 static void drain_outbox(struct wr_lane *lane);
@@ -447,6 +452,7 @@ delete_confirmed(struct wr_lane *lane)
 static bool
 paused(struct wr_lane *lane)
 {
+    int64_t      left_ms, patience_ms;
     const char  *error;
 
     if (!wr_broker_is_open(lane->broker)) {
@@ -461,10 +467,15 @@ paused(struct wr_lane *lane)
 
     wr_turn_refuse(lane);
 
-    if (wr_clock_ms() < lane->retry_ms) {
-        wr_lane_wait(lane, lane->retry_ms - wr_clock_ms());
+    /* who waits for what became of a commit is told in time */
 
-    } else if (wr_db_open(lane->db, &error) == 0) {
+    patience_ms = wr_turn_patience_ms(lane);
+
+    if (wr_clock_ms() < lane->retry_ms) {
+        left_ms = lane->retry_ms - wr_clock_ms();
+        wr_lane_wait(lane, (left_ms < patience_ms) ? left_ms : patience_ms);
+
+    } else if (open_again(lane, patience_ms, &error) == 0) {
         lane->db_tries = 0;
         set_state(lane, WR_LANE_READY);
         return true;
@@ -486,6 +497,22 @@ paused(struct wr_lane *lane)
     }
 
     return true;
+}
+
+
+static int
+open_again(struct wr_lane *lane, int64_t patience_ms, const char **error_r)
+{
+    int  rc;
+
+    /* 0 would be the usual time */
+
+    lane->db_config.open_ms = (patience_ms < OPEN_MS) ? patience_ms + 1
+                                                      : OPEN_MS;
+    rc = wr_db_open(lane->db, error_r);
+    lane->db_config.open_ms = 0;
+
+    return rc;
 }
 
 

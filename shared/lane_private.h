@@ -36,6 +36,12 @@ struct wr_skew;
 /* A message that another lane has is looked at again after this long. */
 #define WR_LANE_BUSY_MS      20
 
+/* One whose commit was lost, while its old transaction still holds it. */
+#define WR_LANE_UNSURE_MS    100
+
+/* A call whose commit was lost is answered at last with so much left. */
+#define WR_LANE_UNSURE_END_MS  150
+
 
 struct wr_lane {
     const struct wr_service   *service;

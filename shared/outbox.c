@@ -75,6 +75,7 @@ struct wr_outbox {
     struct fifo           sent;         /* wait for their confirms */
     struct fifo           confirmed;    /* to be deleted */
     size_t                ndeleting;    /* of confirmed, from its head */
+    bool                  is_doubtful;  /* what became of the last time */
     int64_t               deleted_ms;
 };
 
@@ -104,6 +105,15 @@ static const char  store_sql[] =
 
 static const char  delete_sql[] =
     "select runtime_outbox_delete($1::uuid[])";
+
+/* A transaction that was lost may still hold the rows that it deleted: nobody
+   waits for it.  If it ends without a commit they are swept, and sent twice. */
+
+static const char  delete_free_sql[] =
+    "delete from outbox "
+    "where id in ("
+    "    select id from outbox where id = any ($1::uuid[])"
+    "    for update skip locked)";
 
 /* No transaction stays open while they are published: due_at is a lease. */
 
@@ -513,7 +523,9 @@ wr_outbox_delete(struct wr_outbox *outbox, struct wr_db *db,
     }
 
     if (outbox->ndeleting != 0) {
-        wr_db_exec(db, owner, delete_sql, WR_PARAMS(wr_pg_array_text(&ids)));
+        wr_db_exec(db, owner, outbox->is_doubtful ? delete_free_sql
+                                                  : delete_sql,
+                   WR_PARAMS(wr_pg_array_text(&ids)));
     }
 }
 
@@ -523,6 +535,10 @@ wr_outbox_deleted(struct wr_outbox *outbox, bool is_committed)
 {
     if (is_committed) {
         outbox->deleted_ms = wr_clock_ms();
+    }
+
+    if (outbox->ndeleting != 0) {
+        outbox->is_doubtful = !is_committed;
     }
 
     for ( ; outbox->ndeleting != 0; outbox->ndeleting--) {

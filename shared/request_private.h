@@ -148,6 +148,8 @@ struct wr_request {
     bool                      is_committed; /* its inbox row is, or needs not */
     bool                      is_free;      /* to a rung: no attempt counted */
     bool                      is_later;     /* joins the next batch */
+    bool                      is_unsure;    /* its COMMIT was sent and not
+                                               answered: the inbox knows */
     bool                      is_suspect;   /* in the ledger of crashes */
     int                       crashes;      /* as it says there, */
     int                       pending;      /* and those that may be some */

@@ -45,7 +45,8 @@ wr_settle(struct wr_lane *lane, struct wr_request **reqs, size_t n)
 
     for (i = 0; i < n; i++) {
         if (reqs[i]->is_later || !reqs[i]->is_decided) {
-            give_back(lane, &reqs[i], WR_LANE_BUSY_MS);
+            give_back(lane, &reqs[i], reqs[i]->is_unsure ? WR_LANE_UNSURE_MS
+                                                         : WR_LANE_BUSY_MS);
             continue;
         }
 

@@ -26,6 +26,7 @@ static bool drop_late(struct wr_lane *lane, struct wr_request **req);
 static void run(struct wr_lane *lane, struct wr_request **reqs, size_t n);
 static bool is_hasty(struct wr_request *req);
 static void refuse(struct wr_request *req);
+static int64_t patience_ms(struct wr_request *req);
 
 
 bool
@@ -91,6 +92,10 @@ take(struct wr_lane *lane, struct wr_request **reqs, size_t max)
             wr_lane_hold(lane, req);
 
         } else if (!drop_late(lane, &req)) {
+            if (patience_ms(req) == 0) {
+                refuse(req);
+            }
+
             reqs[n++] = req;
         }
     }
@@ -231,7 +236,9 @@ wr_turn_refuse(struct wr_lane *lane)
             break;
         }
 
-        if (req->kind != WR_CALL) {
+        if (req->kind != WR_CALL
+            || (req->is_unsure && patience_ms(req) > 0))
+        {
             req->not_before_ms = wr_clock_ms() + WR_LANE_BUSY_MS;
             wr_lane_hold(lane, req);
 
@@ -257,10 +264,55 @@ wr_turn_refuse(struct wr_lane *lane)
 static void
 refuse(struct wr_request *req)
 {
-    if (!req->is_decided) {
+    if (req->is_decided) {
+        return;
+    }
+
+    if (req->is_unsure) {
+        wr_log_warn(&req->log, "what became of its commit is not known in "
+                    "time");
+        wr_request_fail(req, WR_UNCERTAIN, WIRE_ERROR_INTERRUPTED,
+                        "the database was lost");
+
+    } else {
         wr_request_fail(req, WR_RETRY, WIRE_ERROR_UNAVAILABLE,
                         "the database is away");
     }
+}
+
+
+/* Until a call whose commit was lost is answered, whatever is known. */
+
+static int64_t
+patience_ms(struct wr_request *req)
+{
+    int64_t  left_ms;
+
+    if (req->kind != WR_CALL || !req->is_unsure) {
+        return INT64_MAX;
+    }
+
+    left_ms = wr_request_remaining_ms(req);
+
+    return (left_ms > WR_LANE_UNSURE_END_MS) ? left_ms - WR_LANE_UNSURE_END_MS
+                                             : 0;
+}
+
+
+int64_t
+wr_turn_patience_ms(struct wr_lane *lane)
+{
+    int64_t             ms, least_ms;
+    struct wr_request  *req;
+
+    least_ms = INT64_MAX;
+
+    for (req = lane->held; req != NULL; req = req->next) {
+        ms = patience_ms(req);
+        least_ms = (ms < least_ms) ? ms : least_ms;
+    }
+
+    return least_ms;
 }
 
 

@@ -9,6 +9,7 @@
 
 
 #include <stdbool.h>
+#include <stdint.h>
 
 
 struct wr_lane;
@@ -25,8 +26,12 @@ bool wr_turn_is_due(struct wr_lane *lane);
 void wr_turn(struct wr_lane *lane);
 
 /* Takes what is there while the database is away: calls are refused at once,
-   the rest is held. */
+   the rest is held; so are calls whose commit was lost, as long as their
+   callers wait. */
 void wr_turn_refuse(struct wr_lane *lane);
+
+/* Until the next of those calls must be answered; INT64_MAX: none. */
+int64_t wr_turn_patience_ms(struct wr_lane *lane);
 
 /* Forgets what is held; it is not settled. */
 void wr_turn_drop(struct wr_lane *lane);

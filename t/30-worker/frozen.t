@@ -100,8 +100,8 @@ sub database_frozen {
     cluster('STOP');
     news_has(qr/ready -> paused/, 30);
     pass('a database that stands still is given up');
-    is($echo->answer($asked)->{status}, 502,
-       'and who waits is told that it may have happened');
+    is($echo->answer($asked)->{status}, 503,
+       'and who waits is told that nothing has happened');
     unlike(news(), qr/connection lost/,
            "and the broker's heartbeats were kept");
     cluster('CONT');

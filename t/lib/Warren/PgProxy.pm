@@ -18,6 +18,7 @@ package Warren::PgProxy;
 #     cut_after    the server has committed, its answer is lost
 #     hold         the client's connection ends, and the server's stays as it
 #                  is: COMMIT is on its way until deliver or drop
+#     …_shut       one of these, and shut with it
 #
 # At any time:
 #
@@ -309,6 +310,7 @@ sub from_client {
         my $sql = $pair->{statements}{$name} // '';
 
         if ($sql =~ /\Acommit\z/i) {
+            $pair->{shuts} = $self->{order} =~ s/_shut\z//;
             $pair->{order} = $self->{order};
             $self->{order} = '';
         }
@@ -320,9 +322,7 @@ sub from_client {
     my $order = $pair->{order} // '';
 
     if ($order eq 'cut_before') {
-        $self->end($pair);
-        $self->{count}{cut}++;
-        return 0;
+        return $self->cut($pair);
     }
 
     if ($order eq 'hold') {
@@ -330,8 +330,7 @@ sub from_client {
 
         if ($letter eq 'S') {
             $self->{held} = $pair;
-            $self->end($pair, 'client');
-            $self->{count}{cut}++;
+            $self->cut($pair, 'client');
         }
 
         return 1;
@@ -348,8 +347,11 @@ sub from_server {
         $self->{count}{commit}++;
 
         if (($pair->{order} // '') eq 'cut_after') {
+            return $self->cut($pair);
+        }
+
+        if (!$pair->{client}) {
             $self->end($pair);
-            $self->{count}{cut}++;
             return 0;
         }
     }
@@ -358,6 +360,17 @@ sub from_server {
     return 1 if !$pair->{client};
 
     return $self->give($pair, 'client', $message);
+}
+
+
+sub cut {
+    my ($self, $pair, @which) = @_;
+
+    $self->{is_open} = 0 if $pair->{shuts};
+    $self->{count}{cut}++;
+    $self->end($pair, @which);
+
+    return 0;
 }
 
 
