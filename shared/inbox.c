@@ -243,23 +243,19 @@ recall(struct wr_request *req, struct wr_rows *rows, int row)
 static void
 recall_headers(struct wr_request *req, const char *text)
 {
-    static const char  *names[] = {
-        "location", "etag", "cache-control", "retry-after", "link"
-    };
-
     size_t                 i;
-    const char            *error;
+    const char            *error, *name;
     const struct wr_json  *headers;
 
     req->nreply_headers = 0;
     headers = (text != NULL)
               ? wr_json_parse(req->arena, text, strlen(text), &error) : NULL;
 
-    for (i = 0; headers != NULL && i < sizeof(names) / sizeof(names[0]); i++) {
-        if (wr_json_has(headers, names[i])) {
-            wr_reply_header(req, names[i],
-                            wr_json_text(headers, names[i], 0, 8192, NULL));
-        }
+    for (i = 0;
+         headers != NULL && (name = wr_json_name(headers, i)) != NULL;
+         i++)
+    {
+        wr_reply_header(req, name, wr_json_text(headers, name, 0, 8192, NULL));
     }
 }
 

@@ -7,6 +7,7 @@
 
 #include <cjson/cJSON.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -395,6 +396,21 @@ bool
 wr_json_has(const struct wr_json *object, const char *member)
 {
     return member_get(object, member, NULL) != NULL;
+}
+
+
+const char *
+wr_json_name(const struct wr_json *object, size_t i)
+{
+    const cJSON  *member;
+
+    if (!cJSON_IsObject(object->value) || i > INT_MAX) {
+        return NULL;
+    }
+
+    member = cJSON_GetArrayItem(object->value, (int) i);
+
+    return (member != NULL) ? member->string : NULL;
 }
 
 

@@ -85,6 +85,10 @@ const struct wr_json *wr_json_array(const struct wr_json *object,
 /* Whether the object has the member, and it is not null. */
 bool wr_json_has(const struct wr_json *object, const char *member);
 
+/* The name of a member by its place in the text; NULL beyond the last one, and
+   of what is no object. */
+const char *wr_json_name(const struct wr_json *object, size_t i);
+
 /* Items of an array; an index beyond the last gives an empty value. */
 size_t wr_json_count(const struct wr_json *array);
 const struct wr_json *wr_json_item(const struct wr_json *array, size_t i);

@@ -37,7 +37,7 @@ wr_reply_header(struct wr_request *req, const char *name, const char *value)
     size_t       i;
     const char  *full;
 
-    if (!wire_reply_header_is_allowed(name, strlen(name))) {
+    if (!wire_reply_header_may_pass(name, strlen(name))) {
         wr_log_error(&req->log, "handler may not set header \"%s\"", name);
         return;
     }

@@ -12,6 +12,10 @@
 #include "wire.h"
 
 
+static const char *prefixed(const struct wr_request *req, const char *prefix,
+    const char *name);
+
+
 struct wr_arena *
 wr_request_arena(struct wr_request *req)
 {
@@ -99,16 +103,30 @@ wr_request_has_scope(struct wr_request *req, const char *scope)
 const char *
 wr_request_arg(struct wr_request *req, const char *name)
 {
-    size_t                   i, prefix;
+    return prefixed(req, WIRE_HEADER_ARG_PREFIX, name);
+}
+
+
+const char *
+wr_request_header(struct wr_request *req, const char *name)
+{
+    return prefixed(req, WIRE_HEADER_REQUEST_PREFIX, name);
+}
+
+
+static const char *
+prefixed(const struct wr_request *req, const char *prefix, const char *name)
+{
+    size_t                   i, len;
     const struct wr_header  *header;
 
-    prefix = strlen(WIRE_HEADER_ARG_PREFIX);
+    len = strlen(prefix);
 
     for (i = 0; i < req->msg->nheaders; i++) {
         header = &req->msg->headers[i];
 
-        if (strncmp(header->name, WIRE_HEADER_ARG_PREFIX, prefix) == 0
-            && strcmp(header->name + prefix, name) == 0)
+        if (strncmp(header->name, prefix, len) == 0
+            && strcmp(header->name + len, name) == 0)
         {
             return header->text;
         }

@@ -78,6 +78,10 @@ bool wr_request_has_scope(struct wr_request *req, const char *scope);
 /* An argument of the path or the query; NULL if absent. */
 const char *wr_request_arg(struct wr_request *req, const char *name);
 
+/* A header of the HTTP request, by its name in lower case; NULL if there was
+   none, or the gateway's gateway_request_header does not name it. */
+const char *wr_request_header(struct wr_request *req, const char *name);
+
 /* Milliseconds until the deadline, at least 0; INT64_MAX without one. */
 int64_t wr_request_remaining_ms(struct wr_request *req);
 
@@ -101,7 +105,9 @@ int64_t wr_request_version(struct wr_request *req);
 void wr_reply(struct wr_request *req, int status, const char *json,
     size_t len);
 
-/* One of the headers that wire_reply_header_is_allowed() names. */
+/* One of the headers that wire_reply_header_may_pass() admits, by its name in
+   lower case.  location, etag, cache-control, retry-after and link get to the
+   client, any other if the gateway's gateway_response_header names it. */
 void wr_reply_header(struct wr_request *req, const char *name,
     const char *value);
 

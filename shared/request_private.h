@@ -21,7 +21,7 @@
 
 
 /* HTTP headers of a reply; a name set twice keeps one place. */
-#define WR_REPLY_HEADERS_MAX  5
+#define WR_REPLY_HEADERS_MAX  16
 
 /* Announcements of one message; a handler with more has gone astray. */
 #define WR_ANNOUNCEMENTS_MAX  1000

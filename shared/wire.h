@@ -76,6 +76,7 @@
 #define WIRE_HEADER_SUB               "x-sub"
 #define WIRE_HEADER_SCOPE             "x-scope"
 #define WIRE_HEADER_ARG_PREFIX        "x-arg-"
+#define WIRE_HEADER_REQUEST_PREFIX    "x-http-"
 #define WIRE_HEADER_REQUEST_ID        "x-request-id"
 #define WIRE_HEADER_ATTEMPT           "x-attempt"
 #define WIRE_HEADER_ERROR             "x-error"
@@ -109,6 +110,14 @@
 /* an X-Request-Id of a client that is longer is replaced by a new one */
 
 #define WIRE_REQUEST_ID_MAX           64
+
+/*
+ * Headers of HTTP that travel in a message: longer names are refused when the
+ * gateway's configuration is read, requests with longer values with "invalid".
+ */
+
+#define WIRE_HTTP_NAME_MAX            64
+#define WIRE_HTTP_VALUE_MAX           4096
 
 /*
  * Header tables nested deeper are refused before they are decoded: the decoder
@@ -312,8 +321,73 @@ wire_traceparent_is_valid(const char *tp, size_t len)
 
 
 /*
- * Whether a worker may set this HTTP response header with "http-<name>"; name
- * is in lower case.
+ * Whether a header of HTTP can travel under this name: one to
+ * WIRE_HTTP_NAME_MAX of lower case letters, digits and "-", neither first nor
+ * last.
+ */
+static inline bool
+wire_http_name_is_valid(const char *name, size_t len)
+{
+    size_t  i;
+
+    if (len == 0 || len > WIRE_HTTP_NAME_MAX
+        || name[0] == '-' || name[len - 1] == '-')
+    {
+        return false;
+    }
+
+    for (i = 0; i < len; i++) {
+        if (!((name[i] >= 'a' && name[i] <= 'z')
+              || (name[i] >= '0' && name[i] <= '9') || name[i] == '-'))
+        {
+            return false;
+        }
+    }
+
+    return true;
+}
+
+
+/*
+ * Whether a gateway's configuration may let a worker set this HTTP response
+ * header with "http-<name>"; name is in lower case.  Those of framing, of the
+ * connection, of other servers' orders and of the gateway itself never pass.
+ */
+static inline bool
+wire_reply_header_may_pass(const char *name, size_t len)
+{
+    static const char  *own[] = {
+        "connection", "content-length", "content-type", "date", "keep-alive",
+        "server", "te", "trailer", "transfer-encoding", "upgrade",
+        "x-request-id"
+    };
+    static const char  *prefixes[] = {
+        "access-control-", "proxy-", "ratelimit", "x-accel-"
+    };
+
+    size_t  i, n;
+
+    for (i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+        if (strlen(own[i]) == len && memcmp(own[i], name, len) == 0) {
+            return false;
+        }
+    }
+
+    for (i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+        n = strlen(prefixes[i]);
+
+        if (len >= n && memcmp(prefixes[i], name, n) == 0) {
+            return false;
+        }
+    }
+
+    return wire_http_name_is_valid(name, len);
+}
+
+
+/*
+ * Whether a worker may set this HTTP response header with "http-<name>" without
+ * a word of the gateway's configuration; name is in lower case.
  */
 static inline bool
 wire_reply_header_is_allowed(const char *name, size_t len)

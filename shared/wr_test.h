@@ -78,6 +78,10 @@ void wr_test_person(struct wr_test *test, const char *sub, const char *scope);
 /* An argument of the path or the query. */
 void wr_test_arg(struct wr_test *test, const char *name, const char *value);
 
+/* A header of the HTTP request, by its name in lower case. */
+void wr_test_request_header(struct wr_test *test, const char *name,
+    const char *value);
+
 /* The body; of an event, its data.  It need not be JSON. */
 void wr_test_body(struct wr_test *test, const char *json);
 

@@ -64,6 +64,23 @@ wr_test_arg(struct wr_test *test, const char *name, const char *value)
 }
 
 
+void
+wr_test_request_header(struct wr_test *test, const char *name,
+    const char *value)
+{
+    check_begun(test);
+
+    if (test->nargs == WR_TEST_ARGS_MAX) {
+        wr_test_bail("more than %d arguments", WR_TEST_ARGS_MAX);
+    }
+
+    test->nargs++;
+    put_header(test, wr_arena_printf(test->message,
+                                     WIRE_HEADER_REQUEST_PREFIX "%s", name),
+               value);
+}
+
+
 static void
 check_begun(const struct wr_test *test)
 {

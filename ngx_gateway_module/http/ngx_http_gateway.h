@@ -65,6 +65,7 @@ extern ngx_module_t  ngx_http_gateway_idempotency_module;
 extern ngx_module_t  ngx_http_gateway_breaker_module;
 extern ngx_module_t  ngx_http_gateway_canary_module;
 extern ngx_module_t  ngx_http_gateway_fallback_module;
+extern ngx_module_t  ngx_http_gateway_headers_module;
 extern ngx_module_t  ngx_http_gateway_retry_module;
 extern ngx_module_t  ngx_http_gateway_metrics_module;
 extern ngx_module_t  ngx_http_gateway_problem_module;

@@ -68,6 +68,8 @@ static ngx_uint_t ngx_http_gateway_cors_is_allowed(
     const ngx_http_gateway_cors_t *cors, ngx_str_t *origin);
 static ngx_int_t ngx_http_gateway_cors_header_filter(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_gateway_cors_is_decorated(ngx_http_request_t *r);
+static ngx_int_t ngx_http_gateway_cors_join(ngx_http_request_t *r, char *name,
+    const ngx_str_t *list, const ngx_str_t *more);
 static ngx_int_t ngx_http_gateway_cors_put(ngx_http_request_t *r, char *name,
     ngx_str_t *value);
 
@@ -156,7 +158,7 @@ ngx_int_t
 ngx_http_gateway_cors_preflight(ngx_http_request_t *r)
 {
     ngx_int_t                             rc;
-    ngx_str_t                             origin, methods;
+    ngx_str_t                             origin, methods, request, response;
     const ngx_http_gateway_cors_t        *cors;
     ngx_http_gateway_loc_conf_t          *glcf;
     ngx_http_gateway_cors_loc_conf_t     *clcf;
@@ -177,13 +179,15 @@ ngx_http_gateway_cors_preflight(ngx_http_request_t *r)
 
     glcf = ngx_http_get_module_loc_conf(r, ngx_http_gateway_route_module);
 
+    ngx_http_gateway_headers_lists(r, &request, &response);
+
     methods = cors->methods.len ? cors->methods
                                 : glcf->allow.len ? glcf->allow : usual;
 
     if (ngx_http_gateway_cors_put(r, "Access-Control-Allow-Methods", &methods)
         != NGX_OK
-        || ngx_http_gateway_cors_put(r, "Access-Control-Allow-Headers",
-                                     (ngx_str_t *) &cors->headers)
+        || ngx_http_gateway_cors_join(r, "Access-Control-Allow-Headers",
+                                      &cors->headers, &request)
            != NGX_OK
         || ngx_http_gateway_cors_put(r, "Vary", &vary) != NGX_OK
         || (cors->max_age.len
@@ -298,7 +302,7 @@ ngx_http_gateway_cors_is_allowed(const ngx_http_gateway_cors_t *cors,
 static ngx_int_t
 ngx_http_gateway_cors_header_filter(ngx_http_request_t *r)
 {
-    ngx_str_t                       origin;
+    ngx_str_t                       origin, request, response;
     const ngx_http_gateway_cors_t  *cors;
 
     static ngx_str_t  any = ngx_string("*");
@@ -325,11 +329,13 @@ ngx_http_gateway_cors_header_filter(ngx_http_request_t *r)
         return ngx_http_next_header_filter(r);
     }
 
+    ngx_http_gateway_headers_lists(r, &request, &response);
+
     if (ngx_http_gateway_cors_put(r, "Access-Control-Allow-Origin",
                                   cors->is_any ? &any : &origin)
         != NGX_OK
-        || ngx_http_gateway_cors_put(r, "Access-Control-Expose-Headers",
-                                     (ngx_str_t *) &cors->expose)
+        || ngx_http_gateway_cors_join(r, "Access-Control-Expose-Headers",
+                                      &cors->expose, &response)
            != NGX_OK
         || (cors->has_credentials
             && ngx_http_gateway_cors_put(r, "Access-Control-Allow-Credentials",
@@ -378,6 +384,30 @@ ngx_http_gateway_cors_is_decorated(ngx_http_request_t *r)
             return 1;
         }
     }
+}
+
+
+static ngx_int_t
+ngx_http_gateway_cors_join(ngx_http_request_t *r, char *name,
+    const ngx_str_t *list, const ngx_str_t *more)
+{
+    ngx_str_t  value;
+
+    if (more->len == 0) {
+        value = *list;
+        return ngx_http_gateway_cors_put(r, name, &value);
+    }
+
+    value.len = list->len + more->len;
+    value.data = ngx_pnalloc(r->pool, value.len);
+    if (value.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_cpymem(ngx_cpymem(value.data, list->data, list->len),
+                      more->data, more->len);
+
+    return ngx_http_gateway_cors_put(r, name, &value);
 }
 
 

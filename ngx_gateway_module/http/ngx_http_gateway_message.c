@@ -90,6 +90,11 @@ ngx_http_gateway_message(ngx_http_gateway_call_t *ctx,
         return rc;
     }
 
+    rc = ngx_http_gateway_headers_put(r, message->headers);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
     if (ngx_http_gateway_message_id(ctx, message) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }

@@ -302,6 +302,24 @@ ngx_int_t ngx_http_gateway_header_out(ngx_http_request_t *r, char *name,
     ngx_str_t *value, ngx_table_elt_t **h_r);
 
 
+/* ngx_http_gateway_headers_module.c */
+
+/*
+ * Adds the request's headers that gateway_request_header names to those of its
+ * message.  NGX_OK; 400, told; 500.
+ */
+ngx_int_t ngx_http_gateway_headers_put(ngx_http_request_t *r,
+    ngx_array_t *headers);
+
+/* Whether gateway_response_header names it; name is in lower case. */
+ngx_uint_t ngx_http_gateway_headers_may_answer(ngx_http_request_t *r,
+    ngx_str_t *name);
+
+/* The names of both directives as ", A, B"; empty if there are none. */
+void ngx_http_gateway_headers_lists(ngx_http_request_t *r,
+    ngx_str_t *request_r, ngx_str_t *response_r);
+
+
 /* ngx_http_gateway_id.c */
 
 #define NGX_HTTP_GATEWAY_UUID_LEN        36

@@ -141,7 +141,9 @@ ngx_http_gateway_reply_header(ngx_http_request_t *r, ngx_amqp_header_t *h,
         return "one of its headers has control characters";
     }
 
-    if (!wire_reply_header_is_allowed((char *) name.data, name.len)) {
+    if (!wire_reply_header_is_allowed((char *) name.data, name.len)
+        && !ngx_http_gateway_headers_may_answer(r, &name))
+    {
         ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                        "gateway header of reply dropped: \"%V\"", &name);
         return NULL;

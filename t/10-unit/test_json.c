@@ -421,7 +421,11 @@ test_arrays(void)
     struct wr_json_errors   errors = { .arena = arena };
 
     json = parse("{\"a\":[1,2,3],\"e\":[],\"o\":{}}");
+    is_str(wr_json_name(json, 0), "a", "a member is named by its place");
+    is_str(wr_json_name(json, 2), "o", "to the last");
+    ok(wr_json_name(json, 3) == NULL, "and no further");
     array = wr_json_array(json, "a", 3, 3, &errors);
+    ok(wr_json_name(array, 0) == NULL, "an array names no members");
     sum = 0;
 
     for (i = 0; i < wr_json_count(array); i++) {

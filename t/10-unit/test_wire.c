@@ -403,6 +403,21 @@ test_constants(void)
     ok(!wire_reply_header_is_allowed("set-cookie", 10), "but no cookie");
     ok(!wire_reply_header_is_allowed("content-length", 14), "nor a length");
     ok(!wire_reply_header_is_allowed("", 0), "nor nothing");
+
+    ok(wire_reply_header_may_pass("location", 8), "what is allowed may pass");
+    ok(wire_reply_header_may_pass("set-cookie", 10), "a cookie by name only");
+    ok(!wire_reply_header_may_pass("content-length", 14), "no length may");
+    ok(!wire_reply_header_may_pass("x-accel-redirect", 16),
+       "no order to a server in front");
+    ok(!wire_reply_header_may_pass("ratelimit-policy", 16),
+       "nothing of the gateway's own");
+    ok(!wire_reply_header_may_pass("", 0), "nothing without a name");
+
+    ok(wire_http_name_is_valid("x-a-1", 5), "a name of letters and digits");
+    ok(!wire_http_name_is_valid("X-A", 3), "is in lower case");
+    ok(!wire_http_name_is_valid("a_b", 3), "without other characters");
+    ok(!wire_http_name_is_valid("a\r\nb", 4), "least of all these");
+    ok(!wire_http_name_is_valid("-a", 2), "and begins with one");
 }
 
 

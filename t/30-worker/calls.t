@@ -36,8 +36,15 @@ sub answered {
     is($reply->{json}{text}, 'hi', 'with what the handler said');
     is($reply->{headers}{'http-cache-control'}, 'no-store',
        'and the header that it set');
+    is($reply->{headers}{'http-x-served-by'}, 'echo',
+       'also one that only some gateways pass on');
     is($reply->{properties}{user_id}, 'echo', 'as the service itself');
     ok($reply->{json}{has_deadline}, 'the handler knew its deadline');
+    is($reply->{json}{header}, undef, 'a header that did not come is absent');
+
+    $reply = $echo->call('echo', '{"text":"hi"}',
+                         headers => { 'x-http-x-tenant' => 'north' });
+    is($reply->{json}{header}, 'north', 'one that the gateway passed is read');
 }
 
 

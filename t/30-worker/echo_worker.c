@@ -115,12 +115,14 @@ echo(struct wr_request *req)
     wr_json_put_text(writer, "sub", wr_request_sub(req));
     wr_json_put_bool(writer, "reads", wr_request_has_scope(req, "echo:read"));
     wr_json_put_text(writer, "arg", wr_request_arg(req, "arg"));
+    wr_json_put_text(writer, "header", wr_request_header(req, "x-tenant"));
     wr_json_put_bool(writer, "has_deadline", left_ms != INT64_MAX);
     wr_json_object_end(writer);
 
     json = wr_json_writer_text(writer, &len);
     wr_reply(req, 200, json, len);
     wr_reply_header(req, "cache-control", "no-store");
+    wr_reply_header(req, "x-served-by", "echo");
 
     return WR_DONE;
 }
