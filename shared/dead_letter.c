@@ -7,12 +7,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "clock.h"
 #include "dead_letter.h"
+#include "history.h"
 #include "request_private.h"
 #include "tx.h"
 #include "utf8.h"
 #include "wire.h"
+
+
+#define TEXT_OF(number)  TEXT_OF_TOKEN(number)
+#define TEXT_OF_TOKEN(token)  #token
 
 
 static const char *clean(struct wr_arena *arena, const char *text);
@@ -22,21 +26,30 @@ static const char *body_text(struct wr_request *req);
 
 static const char  store_sql[] =
     "insert into dead_letter (message_id, home, type, content_type, sender,"
-    "    headers, body, reason, attempts, first_at) "
+    "    headers, body, reason, attempts, first_at, history) "
     "values ($1::text, $2::text, $3::text, $4::text, $5::text, $6::jsonb,"
-    "    $7::bytea, $8::text, $9::int, $10::timestamptz) "
+    "    $7::bytea, $8::text, $9::int, $10::timestamptz,"
+    "    $11::jsonb) "
     "on conflict (message_id, home) do update "
     "set reason = excluded.reason, attempts = excluded.attempts,"
-    "    headers = excluded.headers, last_at = now()";
+    "    headers = excluded.headers, last_at = now(),"
+    "    first_at = least(dead_letter.first_at, excluded.first_at),"
+    "    history = case"
+    "        when jsonb_array_length(dead_letter.history) < "
+                  TEXT_OF(WR_HISTORY_MAX)
+    "        then dead_letter.history"
+    "        else dead_letter.history - 1"
+    "    end || (excluded.history -> -1)";
 
 
 void
 wr_dead_letter_store(struct wr_db *db, struct wr_db_owner *owner,
     struct wr_request *req)
 {
-    char              attempts[16], first_at[WR_CLOCK_TEXT_SIZE], id[64];
-    const char       *message_id;
-    struct wr_arena  *arena;
+    char                attempts[16], id[64];
+    const char         *message_id;
+    struct wr_arena    *arena;
+    struct wr_history   history;
 
     arena = req->arena;
     message_id = clean(arena, req->msg->message_id);
@@ -50,9 +63,7 @@ wr_dead_letter_store(struct wr_db *db, struct wr_db_owner *owner,
     }
 
     snprintf(attempts, sizeof(attempts), "%d", req->attempt + 1);
-    wr_clock_text((req->msg->timestamp_sec != 0)
-                  ? req->msg->timestamp_sec * 1000 : wr_clock_wall_ms(),
-                  first_at);
+    wr_history_read(req, &history);
 
     wr_db_exec(db, owner, store_sql,
                WR_PARAMS(message_id, clean(arena, req->home),
@@ -62,7 +73,7 @@ wr_dead_letter_store(struct wr_db *db, struct wr_db_owner *owner,
                          body_text(req),
                          clean(arena, (req->reason != NULL) ? req->reason
                                                             : "refused"),
-                         attempts, first_at));
+                         attempts, history.first_at, history.failures));
 }
 
 
@@ -119,6 +130,12 @@ headers_text(struct wr_request *req)
 
     for (i = 0; i < req->msg->nheaders; i++) {
         header = &req->msg->headers[i];
+
+        /* it has a column of its own */
+
+        if (strcmp(header->name, WIRE_HEADER_HISTORY) == 0) {
+            continue;
+        }
 
         if (header->text != NULL) {
             wr_json_put_text(w, clean(req->arena, header->name),

@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <strings.h>
 
 #include "clock.h"
 #include "lane_private.h"
@@ -397,7 +398,7 @@ check_event(struct wr_request *req)
     prefix = strlen(WIRE_EVENT_SOURCE_PREFIX);
 
     if (!wr_json_has(event, "data") || req->errors.count != 0
-        || strcmp(id, req->msg->message_id) != 0)
+        || strcasecmp(id, req->msg->message_id) != 0)
     {
         wr_request_decide(req, WR_BROKEN,
                           "event lacks id, source or data, or its id is not "

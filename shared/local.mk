@@ -68,6 +68,8 @@ libwarren_la_SOURCES = \
 	shared/dispatch.h \
 	shared/gather.c \
 	shared/gather.h \
+	shared/history.c \
+	shared/history.h \
 	shared/housekeeping.c \
 	shared/housekeeping.h \
 	shared/id.c \

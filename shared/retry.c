@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "history.h"
 #include "lane_private.h"
 #include "retry.h"
 #include "wire.h"
@@ -17,7 +18,7 @@
 #define CONFIRM_TIMEOUT_MS  10000
 
 /* our own headers, beside the sender's */
-#define OWN_HEADERS         4
+#define OWN_HEADERS         5
 
 #define ERROR_MAX           200
 
@@ -151,7 +152,7 @@ make_headers(struct wr_request *req, struct wr_header *headers)
 {
     static const char  *own[OWN_HEADERS] = {
         WIRE_HEADER_ATTEMPT, WIRE_HEADER_ERROR, WIRE_HEADER_HOME,
-        WIRE_HEADER_ORIGIN
+        WIRE_HEADER_ORIGIN, WIRE_HEADER_HISTORY
     };
 
     size_t                    i, j, n;
@@ -184,6 +185,8 @@ make_headers(struct wr_request *req, struct wr_header *headers)
     headers[n++].text = req->home;
     headers[n].name = WIRE_HEADER_ORIGIN;
     headers[n++].text = req->sender;
+    headers[n].name = WIRE_HEADER_HISTORY;
+    headers[n++].text = wr_history_header(req);
 
     return n;
 }

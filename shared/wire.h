@@ -82,6 +82,7 @@
 #define WIRE_HEADER_ERROR             "x-error"
 #define WIRE_HEADER_HOME              "x-home"
 #define WIRE_HEADER_ORIGIN            "x-origin"
+#define WIRE_HEADER_HISTORY           "x-history"
 
 /* of an event: its subject, by which queues of events in order are chosen */
 

@@ -296,8 +296,11 @@ create table dead_letter (
     body bytea not null,
     reason text not null,
     attempts integer not null,
+    -- when it was sent, and when it died last
     first_at timestamptz not null,
     last_at timestamptz not null default now(),
+    -- each failure, also of earlier lives: [{at, attempt, reason}]
+    history jsonb not null default '[]',
     constraint dead_letter_pkey
         primary key (id),
     constraint dead_letter_message_id_home_key

@@ -10,7 +10,7 @@ from outbox
 where false;
 
 select id, message_id, home, type, content_type, sender, headers, body,
-    reason, attempts, first_at, last_at
+    reason, attempts, first_at, last_at, history
 from dead_letter
 where false;
 

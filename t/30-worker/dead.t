@@ -24,7 +24,9 @@ usage();
 command_again();
 as_a_lane_would();
 event_again();
+event_in_capitals();
 by_filter();
+history();
 refused_again();
 drop();
 failures();
@@ -212,8 +214,12 @@ sub as_a_lane_would {
     is_deeply(\%header, {
         'x-home' => 'commands.echo', 'x-origin' => 'gateway',
         'x-attempt' => 0, 'x-sub' => 'somebody',
-        traceparent => '00-' . 'a' x 32 . '-' . 'b' x 16 . '-01'
+        traceparent => '00-' . 'a' x 32 . '-' . 'b' x 16 . '-01',
+        'x-history' => $header{'x-history'}
     }, 'with its own headers, its home, its first sender, no attempt');
+    my $past = $json->decode($header{'x-history'});
+    like($past->{failures}[0]{reason}, qr/sound/, 'and why it had died');
+    is(scalar @{ $past->{failures} }, 1, 'once');
     is($echo->sql('select count(*) from crash'), 0,
        'and what is known of crashes is forgotten');
 
@@ -235,6 +241,67 @@ sub event_again {
     }, 20, 'the event');
     is($echo->sql("select times from echo_seen where id = 'dead-event'"), 1,
        'and acts once');
+}
+
+
+# Its id is in capitals, in the message and in the event; the outbox writes it
+# in small letters.
+sub event_in_capitals {
+    $echo->sql('alter table echo_seen add constraint sound check (times < 1)'
+               . ' not valid');
+    my $message = $echo->event('echo.written', 'capitals',
+                               id => uc Echo::uuid());
+    my $id = letter_of($message);
+    $echo->sql('alter table echo_seen drop constraint sound');
+
+    is((dead('retry', $id))[0], 0, 'an event with an id in capitals, too');
+    wait_for(sub {
+        $echo->sql("select times from echo_seen where id = 'capitals'")
+    }, 40, 'the event');
+    is($echo->sql("select times from echo_seen where id = 'capitals'"), 1,
+       'acts once');
+    is($echo->sql('select count(*) from dead_letter'), 0, 'and is no letter');
+}
+
+
+# Who dies again has all of his lives.
+sub history {
+    my $message = $echo->command('refuse', '{}', timestamp => time() - 86400);
+    my $id = letter_of($message);
+    my $first = $echo->sql("select first_at from dead_letter where id = $id");
+
+    for my $life (2, 3) {
+        is((dead('retry', $id))[0], 0, 'a letter is sent again');
+        my $old = $id;
+        wait_for(sub {
+            $id = $echo->sql('select id from dead_letter where message_id ='
+                             . " '$message' and id <> $old");
+        }, 40, 'the new letter');
+
+        is($echo->sql('select jsonb_array_length(history) from dead_letter'
+                      . " where id = $id"), $life,
+           "after $life lives its history has so many ends");
+    }
+
+    is($echo->sql("select first_at from dead_letter where id = $id"), $first,
+       'the time when it was sent first has stayed');
+
+    my ($status, $told) = told('show', $id);
+    my @history = @{ $told->{history} };
+    is_deeply([map { "$_->{attempt} $_->{reason}" } @history],
+              [('1 conflict: it was told to refuse') x 3],
+              'all reasons are told');
+    is_deeply([sort map { $_->{at} } @history], [map { $_->{at} } @history],
+              'in their order');
+    cmp_ok($told->{last_at}, 'gt', $told->{first_at}, 'with the last time');
+
+    (undef, my $output) = dead('show', $id);
+    like($output, qr/^history(?:\n  \S+Z  attempt 1: .*told to refuse){3}$/m,
+         'and to people');
+
+    (undef, $told) = told('list', '--type', 'refuse');
+    ok(!exists $told->{letters}[0]{history}, 'a list does without');
+    dead('drop', $id);
 }
 
 

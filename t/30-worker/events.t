@@ -22,6 +22,8 @@ command();
 retried();
 dead();
 untrusted();
+forged_history();
+upper_case();
 broken();
 parked();
 
@@ -118,7 +120,14 @@ sub retried {
     is($echo->sql("select headers->>'x-attempt', headers->>'x-home',"
                   . " headers->>'x-origin' from dead_letter"
                   . " where message_id = '$id'"),
-       '1|commands.echo|gateway', 'with its history');
+       '1|commands.echo|gateway', 'with where it came from');
+    is($echo->sql("select string_agg((e->>'attempt') || ' ' ||"
+                  . " (e->>'reason'), ', ') from dead_letter,"
+                  . ' jsonb_array_elements(history) as e'
+                  . " where message_id = '$id'"), '1 retry, 2 retry',
+       'and each failure is in its history');
+    is($echo->sql("select headers ? 'x-history' from dead_letter"
+                  . " where message_id = '$id'"), 'f', 'and there alone');
     is($echo->sql("select count(*) from echo where text = 'retry'"), 0,
        'and nothing of it was committed');
     ok(settled('empty queues'), 'it is acknowledged everywhere');
@@ -147,6 +156,43 @@ sub untrusted {
          'an event in the name of another service is dead');
     is($echo->sql("select count(*) from echo_seen where id = 'forged'"), 0,
        'and does not act');
+}
+
+
+# What a sender says of a message's past is not believed, on a rung neither.
+sub forged_history {
+    my $past = '{"first_at":"2001-01-01T00:00:00.000Z","failures":'
+               . '[{"at":"2001-01-01T00:00:00.000Z","attempt":7,'
+               . '"reason":"forged"}]}';
+
+    for my $method ('refuse', 'retry') {
+        my $id = $echo->command($method, '{}',
+                                headers => { 'x-history' => $past });
+
+        letter($id, "the dead $method");
+        is($echo->sql('select count(*) from dead_letter where message_id ='
+                      . " '$id' and (history::text like '%forged%'"
+                      . " or first_at < now() - interval '1 day')"), 0,
+           "a history that somebody made up is not kept: $method");
+    }
+}
+
+
+# A UUID is the same in either case.
+sub upper_case {
+    my $id = uc Echo::uuid();
+
+    $echo->event('echo.written', 'upper', id => $id) for 1 .. 2;
+    $echo->event('echo.written', 'upper', id => lc $id);
+    $echo->event('echo.written', 'lower');
+    wait_for(sub {
+        $echo->sql("select times from echo_seen where id = 'lower'")
+    }, 40, 'the marker');
+    is($echo->sql("select times from echo_seen where id = 'upper'"), 1,
+       'an event whose id is in upper case acts, and once');
+    is($echo->sql('select count(*) from dead_letter where lower(message_id)'
+                  . " = '" . lc($id) . q(')), 0,
+       'however it is written when it comes again');
 }
 
 

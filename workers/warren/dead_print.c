@@ -19,6 +19,7 @@
 
 static void print_text(const char *label, const json_t *object,
     const char *name);
+static void print_history(const json_t *letter);
 static void print_body(const json_t *letter);
 static json_t *pick(const json_t *letter);
 static const char *member(const json_t *object, const char *name);
@@ -71,7 +72,7 @@ dead_print_list(const json_t *letters, json_int_t count, bool is_json)
 }
 
 
-/* What a list tells: no headers. */
+/* What a list tells: no headers, no history. */
 
 static json_t *
 pick(const json_t *letter)
@@ -80,6 +81,7 @@ pick(const json_t *letter)
 
     copy = json_copy((json_t *) letter);
     json_object_del(copy, "headers");
+    json_object_del(copy, "history");
 
     return copy;
 }
@@ -112,6 +114,7 @@ dead_print_letter(const json_t *letter, bool is_json)
     print_text("first sent", letter, "first_at");
     print_text("died", letter, "last_at");
 
+    print_history(letter);
     puts("headers");
 
     json_object_foreach(json_object_get(letter, "headers"), name, value) {
@@ -125,6 +128,28 @@ dead_print_letter(const json_t *letter, bool is_json)
     }
 
     print_body(letter);
+}
+
+
+/* Reasons are cut where the lane cut them. */
+
+static void
+print_history(const json_t *letter)
+{
+    char    *text;
+    size_t   i;
+    json_t  *failure;
+
+    puts("history");
+
+    json_array_foreach(json_object_get(letter, "history"), i, failure) {
+        text = text_printf("  %s  attempt %" JSON_INTEGER_FORMAT ": %s",
+                           member(failure, "at"), number(failure, "attempt"),
+                           member(failure, "reason"));
+        text_clean(text, "");
+        puts(text);
+        free(text);
+    }
 }
 
 

@@ -44,6 +44,7 @@ static int send_again(struct dead_store *store, const json_t *letter,
 static const char *find_home(const json_t *letter, const char **origin_r);
 static char *make_headers(const json_t *letter, const char *home,
     const char *origin);
+static char *make_history(const json_t *letter);
 static const char *member(const json_t *object, const char *name);
 static char *id_of(const json_t *letter);
 
@@ -60,7 +61,8 @@ static char *id_of(const json_t *letter);
     "select json_build_object('id', id, 'message_id', message_id,"            \
     "    'home', home, 'type', type, 'content_type', content_type,"           \
     "    'sender', sender, 'reason', reason, 'attempts', attempts,"           \
-    "    'first_at', first_at, 'last_at', last_at, 'headers', headers) "      \
+    "    'first_at', first_at, 'last_at', last_at, 'headers', headers,"       \
+    "    'history', history) "                                                \
     "from dead_letter " FILTER                                                \
     "order by id "                                                            \
     "limit $6::bigint"
@@ -447,12 +449,17 @@ make_headers(const json_t *letter, const char *home, const char *origin)
     const char  *name;
 
     list = json_array();
+    text = make_history(letter);
+    json_array_append_new(list, json_pack("{s:s, s:s}", "name",
+                                          WIRE_HEADER_HISTORY, "text", text));
+    free(text);
 
     json_object_foreach(json_object_get(letter, "headers"), name, value) {
         if (strcmp(name, WIRE_HEADER_ATTEMPT) == 0
             || strcmp(name, WIRE_HEADER_ERROR) == 0
             || strcmp(name, WIRE_HEADER_HOME) == 0
-            || strcmp(name, WIRE_HEADER_ORIGIN) == 0)
+            || strcmp(name, WIRE_HEADER_ORIGIN) == 0
+            || strcmp(name, WIRE_HEADER_HISTORY) == 0)
         {
             continue;
         }
@@ -473,6 +480,25 @@ make_headers(const json_t *letter, const char *home, const char *origin)
 
     text = json_dumps(list, JSON_COMPACT);
     json_decref(list);
+
+    return text;
+}
+
+
+/* What it has been through goes with it, and is there again should it die
+   again. */
+
+static char *
+make_history(const json_t *letter)
+{
+    char    *text;
+    json_t  *history;
+
+    history = json_pack("{s:O, s:O}",
+                        "first_at", json_object_get(letter, "first_at"),
+                        "failures", json_object_get(letter, "history"));
+    text = json_dumps(history, JSON_COMPACT);
+    json_decref(history);
 
     return text;
 }

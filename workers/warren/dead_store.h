@@ -4,7 +4,8 @@
  * The dead letters of a service, in its database.
  *
  * A letter is an object: id, message_id, home (the queue it first came from),
- * type, content_type, sender, reason, attempts, first_at, last_at, headers.
+ * type, content_type, sender, reason, attempts, first_at, last_at, headers,
+ * history (an array: when, at which attempt and why it failed).
  */
 
 #ifndef WARREN_DEAD_STORE_H
@@ -65,7 +66,8 @@ int dead_store_read(struct dead_store *store, json_t *letter,
 
 /*
  * Moves a locked letter into the outbox: a lane of the service sends it to
- * itself, by its shortest rung, as a first attempt of its first sender.
+ * itself, by its shortest rung, as a first attempt of its first sender, with
+ * its history.
  * Returns 0, 1 and the reason if this letter cannot be sent again, -1 and the
  * reason if nothing goes on.
  */

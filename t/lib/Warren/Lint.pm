@@ -331,9 +331,9 @@ my @layers = (
     broker => [qw(broker)],
     database => [qw(db pg_array)],
     join => [qw(
-        announce ask batch crash dead decode dispatch gather housekeeping inbox
-        key lane order outbox page reply request retry service settle tx turn
-        warren wr
+        announce ask batch crash dead decode dispatch gather history
+        housekeeping inbox key lane order outbox page reply request retry
+        service settle tx turn warren wr
     )],
 );
 
