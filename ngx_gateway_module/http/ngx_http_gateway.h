@@ -160,7 +160,9 @@ ngx_int_t ngx_http_gateway_traceparent(ngx_http_request_t *r, ngx_str_t *tp);
  *
  *     NGX_OK        a token was verified
  *     NGX_DECLINED  gateway_jwt is off, or optional and there is no token
+ *     NGX_AGAIN     it waits for keys: its phases are run again
  *     401, 403      refused, and told so with ngx_http_gateway_refuse()
+ *     503           its key is not known and cannot be asked for now
  *     500           memory
  *
  * The verdict is remembered in r->ctx, and so made anew after a redirect.

@@ -70,6 +70,7 @@ typedef struct {
 
     ngx_table_elt_t               *challenge;   /* NULL: none is out */
     unsigned                       is_refused:1;
+    unsigned                       has_waited:1; /* for keys */
 } ngx_http_gateway_jwt_ctx_t;
 
 
@@ -79,11 +80,15 @@ static void ngx_http_gateway_jwt_cleanup(void *data);
 static ngx_int_t ngx_http_gateway_jwt_decide(ngx_http_request_t *r,
     const ngx_http_gateway_jwt_loc_conf_t *jlcf,
     ngx_http_gateway_jwt_ctx_t *ctx);
+static ngx_int_t ngx_http_gateway_jwt_await(ngx_http_request_t *r,
+    const ngx_http_gateway_jwt_loc_conf_t *jlcf,
+    ngx_http_gateway_jwt_ctx_t *ctx);
 static ngx_int_t ngx_http_gateway_jwt_obtain(ngx_http_request_t *r,
     const ngx_http_gateway_jwt_loc_conf_t *jlcf, ngx_str_t *text,
     ngx_http_gateway_jwt_ctx_t *ctx);
 static ngx_int_t ngx_http_gateway_jwt_read(
-    const ngx_http_gateway_jwt_loc_conf_t *jlcf, ngx_str_t *text,
+    const ngx_http_gateway_jwt_loc_conf_t *jlcf,
+    const ngx_http_gateway_jwt_keys_t *keys, ngx_str_t *text,
     ngx_http_gateway_jwt_token_t **token, const char **reason);
 static const char *ngx_http_gateway_jwt_check(ngx_http_request_t *r,
     const ngx_http_gateway_jwt_loc_conf_t *jlcf,
@@ -128,6 +133,8 @@ static char *ngx_http_gateway_jwt(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_gateway_jwt_key_file(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_gateway_jwt_key_url(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static char *ngx_http_gateway_jwt_algorithms(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 static char *ngx_http_gateway_jwt_strings(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -161,6 +168,13 @@ static ngx_command_t  ngx_http_gateway_jwt_commands[] = {
     { ngx_string("gateway_jwt_key_file"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_http_gateway_jwt_key_file,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("gateway_jwt_key_url"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_gateway_jwt_key_url,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -306,14 +320,20 @@ ngx_http_gateway_jwt_verify(ngx_http_request_t *r)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_gateway_jwt_module);
 
-    if (ctx != NULL) {
+    /* one that waited for keys is judged again */
+
+    if (ctx != NULL && ctx->verdict != NGX_AGAIN) {
         return ctx->verdict;
     }
 
-    ctx = ngx_http_gateway_jwt_ctx(r);
     if (ctx == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        ctx = ngx_http_gateway_jwt_ctx(r);
+        if (ctx == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
     }
+
+    ctx->reason = NULL;
 
     ctx->verdict = ngx_http_gateway_jwt_decide(r, jlcf, ctx);
 
@@ -396,6 +416,10 @@ ngx_http_gateway_jwt_decide(ngx_http_request_t *r,
         rc = ngx_http_gateway_jwt_obtain(r, jlcf, &text, ctx);
     }
 
+    if (rc == NGX_AGAIN) {
+        return ngx_http_gateway_jwt_await(r, jlcf, ctx);
+    }
+
     if (rc == NGX_ERROR) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -422,8 +446,56 @@ ngx_http_gateway_jwt_decide(ngx_http_request_t *r,
 
 
 /*
+ * No key fits, which may change: NGX_AGAIN if the request waits for newer ones,
+ * 401 with ctx->reason, 503 if that cannot be told, 500.
+ */
+
+static ngx_int_t
+ngx_http_gateway_jwt_await(ngx_http_request_t *r,
+    const ngx_http_gateway_jwt_loc_conf_t *jlcf,
+    ngx_http_gateway_jwt_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    static ngx_str_t  no_keys = ngx_string("the keys of tokens are not known");
+    static ngx_str_t  too_many = ngx_string("too many tokens wait for keys");
+
+    rc = NGX_DECLINED;
+
+    if (jlcf->source->url != NULL && !ctx->has_waited) {
+        rc = ngx_http_gateway_jwt_url_wait(r, jlcf->source->url);
+    }
+
+    switch (rc) {
+
+    case NGX_AGAIN:
+        ctx->has_waited = 1;
+        return NGX_AGAIN;
+
+    case NGX_DECLINED:
+
+        if (ngx_http_gateway_jwt_source_keys(jlcf->source) == NULL) {
+            ctx->reason = (char *) no_keys.data;
+            return ngx_http_gateway_refuse(r, WIRE_ERROR_UNAVAILABLE,
+                                           &no_keys);
+        }
+
+        ctx->reason = "no key fits the token";
+        return NGX_HTTP_UNAUTHORIZED;
+
+    case NGX_BUSY:
+        ctx->reason = (char *) too_many.data;
+        return ngx_http_gateway_refuse(r, WIRE_ERROR_OVERLOADED, &too_many);
+
+    default: /* NGX_ERROR */
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+}
+
+
+/*
  * The token with its signature found good, now or before.  NGX_OK,
- * NGX_DECLINED with ctx->reason, NGX_ERROR.
+ * NGX_DECLINED with ctx->reason, NGX_AGAIN if no key fits, NGX_ERROR.
  */
 
 static ngx_int_t
@@ -431,10 +503,11 @@ ngx_http_gateway_jwt_obtain(ngx_http_request_t *r,
     const ngx_http_gateway_jwt_loc_conf_t *jlcf, ngx_str_t *text,
     ngx_http_gateway_jwt_ctx_t *ctx)
 {
-    u_char                             digest[NGX_HTTP_GATEWAY_DIGEST_LEN];
-    ngx_int_t                          rc;
-    ngx_http_gateway_jwt_cache_t      *cache;
-    ngx_http_gateway_jwt_main_conf_t  *jmcf;
+    u_char                              digest[NGX_HTTP_GATEWAY_DIGEST_LEN];
+    ngx_int_t                           rc;
+    ngx_http_gateway_jwt_cache_t       *cache;
+    const ngx_http_gateway_jwt_keys_t  *keys;
+    ngx_http_gateway_jwt_main_conf_t   *jmcf;
 
     if (text->len > NGX_HTTP_GATEWAY_JWT_TOKEN_MAX) {
         ctx->reason = "the token is too long";
@@ -444,13 +517,14 @@ ngx_http_gateway_jwt_obtain(ngx_http_request_t *r,
     jmcf = ngx_http_get_module_main_conf(r, ngx_http_gateway_jwt_module);
     cache = jmcf->cache;
 
-    if (cache == NULL) {
-        return ngx_http_gateway_jwt_read(jlcf, text, &ctx->token,
+    keys = ngx_http_gateway_jwt_source_keys(jlcf->source);
+
+    if (cache == NULL || keys == NULL) {
+        return ngx_http_gateway_jwt_read(jlcf, keys, text, &ctx->token,
                                          &ctx->reason);
     }
 
-    if (ngx_http_gateway_jwt_cache_digest(cache, jlcf->source->keys, text,
-                                          digest)
+    if (ngx_http_gateway_jwt_cache_digest(cache, keys, text, digest)
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -465,7 +539,8 @@ ngx_http_gateway_jwt_obtain(ngx_http_request_t *r,
 
     ngx_http_gateway_count(r, jwt_cache_misses);
 
-    rc = ngx_http_gateway_jwt_read(jlcf, text, &ctx->token, &ctx->reason);
+    rc = ngx_http_gateway_jwt_read(jlcf, keys, text, &ctx->token,
+                                   &ctx->reason);
 
     if (rc == NGX_OK) {
         ngx_http_gateway_jwt_cache_keep(cache, digest, ctx->token);
@@ -479,8 +554,8 @@ ngx_http_gateway_jwt_obtain(ngx_http_request_t *r,
 
 static ngx_int_t
 ngx_http_gateway_jwt_read(const ngx_http_gateway_jwt_loc_conf_t *jlcf,
-    ngx_str_t *text, ngx_http_gateway_jwt_token_t **token,
-    const char **reason)
+    const ngx_http_gateway_jwt_keys_t *keys, ngx_str_t *text,
+    ngx_http_gateway_jwt_token_t **token, const char **reason)
 {
     int                           result;
     ngx_http_gateway_jwt_parts_t  parts;
@@ -505,8 +580,11 @@ ngx_http_gateway_jwt_read(const ngx_http_gateway_jwt_loc_conf_t *jlcf,
         return NGX_DECLINED;
     }
 
-    result = ngx_http_gateway_jwt_keys_verify(jlcf->source->keys, *token,
-                                              &parts, reason);
+    if (keys == NULL || !ngx_http_gateway_jwt_keys_fit(keys, *token)) {
+        return NGX_AGAIN;
+    }
+
+    result = ngx_http_gateway_jwt_keys_verify(keys, *token, &parts, reason);
 
     if (result == NGX_HTTP_GATEWAY_JWT_FINE) {
         result = ngx_http_gateway_jwt_token_read_claims(*token, &parts,
@@ -1061,9 +1139,26 @@ ngx_http_gateway_jwt_check_conf(ngx_conf_t *cf,
     if (jlcf->source == NULL) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"gateway_jwt\" has no keys here, add "
-                      "\"gateway_jwt_key_file\", in %V:%ui",
+                      "\"gateway_jwt_key_file\" or "
+                      "\"gateway_jwt_key_url\", in %V:%ui",
                       &jlcf->file, jlcf->line);
         return NGX_CONF_ERROR;
+    }
+
+    if (jlcf->source->url != NULL) {
+
+        /* which keys there will be is not known yet, but no secrets */
+
+        if (!(jlcf->algorithms & ~NGX_HTTP_GATEWAY_JWT_HS)) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "\"gateway_jwt_algorithms\" allows none of public "
+                          "keys, and only those come from \"%V\", for "
+                          "\"gateway_jwt\" in %V:%ui", &jlcf->source->name,
+                          &jlcf->file, jlcf->line);
+            return NGX_CONF_ERROR;
+        }
+
+        return NGX_CONF_OK;
     }
 
     algorithms = ngx_http_gateway_jwt_keys_algorithms(jlcf->source->keys);
@@ -1155,12 +1250,27 @@ ngx_http_gateway_jwt_key_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_str_t  *value;
 
     if (jlcf->source != NGX_CONF_UNSET_PTR) {
-        return "is duplicate";
+        return "is duplicate: keys come from one file or one URL";
     }
 
     value = cf->args->elts;
 
     jlcf->source = ngx_http_gateway_jwt_source_file(cf, &value[1]);
+
+    return jlcf->source != NULL ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_http_gateway_jwt_key_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_gateway_jwt_loc_conf_t *jlcf = conf;
+
+    if (jlcf->source != NGX_CONF_UNSET_PTR) {
+        return "is duplicate: keys come from one file or one URL";
+    }
+
+    jlcf->source = ngx_http_gateway_jwt_source_url(cf);
 
     return jlcf->source != NULL ? NGX_CONF_OK : NGX_CONF_ERROR;
 }

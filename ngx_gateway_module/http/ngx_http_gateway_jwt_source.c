@@ -1,7 +1,7 @@
 /*
  * Copyright (C) the Warren authors
  *
- * Keys out of files, read when the configuration is.
+ * Keys out of files, read when the configuration is, or from a URL.
  */
 
 #include "ngx_http_gateway_jwt_file.h"
@@ -57,6 +57,34 @@ ngx_http_gateway_jwt_source_file(ngx_conf_t *cf, ngx_str_t *name)
     }
 
     return rc == NGX_HTTP_GATEWAY_JWT_FINE ? source : NULL;
+}
+
+
+ngx_http_gateway_jwt_source_t *
+ngx_http_gateway_jwt_source_url(ngx_conf_t *cf)
+{
+    ngx_str_t                      *value;
+    ngx_http_gateway_jwt_source_t  *source;
+
+    source = ngx_pcalloc(cf->pool, sizeof(ngx_http_gateway_jwt_source_t));
+    if (source == NULL) {
+        return NULL;
+    }
+
+    value = cf->args->elts;
+
+    source->name = value[1];
+    source->url = ngx_http_gateway_jwt_url(cf);
+
+    return source->url != NULL ? source : NULL;
+}
+
+
+const ngx_http_gateway_jwt_keys_t *
+ngx_http_gateway_jwt_source_keys(const ngx_http_gateway_jwt_source_t *source)
+{
+    return source->url == NULL ? source->keys
+                               : ngx_http_gateway_jwt_url_keys(source->url);
 }
 
 

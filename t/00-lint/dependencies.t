@@ -119,7 +119,7 @@ is_deeply([nginx_first('ngx_gateway_module/a.c',
           'a header of the system before nginx is found');
 
 # some know nothing of nginx
-my $plain = qr{json|jwt_(?:claim|key|revoked_set|signature|token)
+my $plain = qr{json|jwt_(?:answer|claim|key|revoked_set|signature|token)
                |limit_(?:gcra|message)}x;
 my $in_nginx = qr{\Angx_gateway_module/
                   (?!http/ngx_http_gateway_(?:$plain)\.)
