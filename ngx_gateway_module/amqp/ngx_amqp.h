@@ -40,12 +40,24 @@ typedef struct {
 } ngx_amqp_url_t;
 
 
+/* how brokers of amqps urls are spoken to; const as well */
+
+typedef struct {
+    ngx_ssl_t                   *ssl;         /* with our certificate */
+
+    /* in the broker's certificate, and asked for; empty: the url's host */
+    ngx_str_t                    name;
+    unsigned                     verify:1;    /* certificate and name */
+} ngx_amqp_tls_t;
+
+
 /* a gateway_broker block; const once the configuration is merged */
 
 typedef struct {
     ngx_str_t                    name;
     ngx_array_t                 *urls;        /* of ngx_amqp_url_t, not empty */
     ngx_str_t                    password;
+    ngx_amqp_tls_t              *tls;         /* NULL: no url is amqps */
     ngx_msec_t                   heartbeat;   /* 0: none */
     ngx_msec_t                   connect_timeout;
     ngx_uint_t                   max_inflight;

@@ -68,6 +68,8 @@ ngx_amqp_address_free(ngx_amqp_connection_t *ac)
     ngx_uint_t  i;
 
     for (i = 0; i < ac->ntargets; i++) {
+        ngx_amqp_tls_forget(&ac->targets[i]);
+
         if (ac->targets[i].pool) {
             ngx_destroy_pool(ac->targets[i].pool);
         }

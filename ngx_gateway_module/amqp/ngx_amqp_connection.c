@@ -13,6 +13,10 @@
 #include "ngx_amqp_private.h"
 
 
+/* the first byte of what a server says that was not asked for TLS */
+#define NGX_AMQP_TLS_ALERT            21
+
+
 static ngx_amqp_connection_t *ngx_amqp_create(ngx_cycle_t *cycle,
     const ngx_amqp_broker_t *broker, ngx_amqp_counters_t *counters,
     const ngx_amqp_listener_t *listener);
@@ -23,7 +27,6 @@ static void ngx_amqp_cleanup(void *data);
 static u_char *ngx_amqp_log_error(ngx_log_t *log, u_char *buf, size_t len);
 static void ngx_amqp_try(ngx_amqp_connection_t *ac);
 static void ngx_amqp_connected(ngx_amqp_connection_t *ac);
-static ngx_int_t ngx_amqp_secure(ngx_amqp_connection_t *ac);
 static void ngx_amqp_read_handler(ngx_event_t *rev);
 static ngx_int_t ngx_amqp_read(ngx_amqp_connection_t *ac);
 static ngx_int_t ngx_amqp_recv(ngx_amqp_connection_t *ac);
@@ -345,27 +348,53 @@ ngx_amqp_connected(ngx_amqp_connection_t *ac)
 
     ngx_amqp_content_reset(ac);
 
-    if (ngx_tcp_nodelay(c) != NGX_OK
-        || ngx_amqp_secure(ac) != NGX_OK
-        || ngx_amqp_greet(ac) != NGX_OK)
-    {
+    if (ngx_tcp_nodelay(c) != NGX_OK) {
+        ngx_amqp_lost(ac);
+        return;
+    }
+
+    if (!ngx_amqp_target(ac)->url->tls) {
+        ngx_amqp_secured(ac);
+        return;
+    }
+
+    switch (ngx_amqp_tls_start(ac)) {
+
+    case NGX_OK:
+        ngx_amqp_secured(ac);
+        return;
+
+    case NGX_AGAIN:
+        return;
+
+    default:
         ngx_amqp_lost(ac);
     }
 }
 
 
-/* where a TLS handshake has its place: before the first byte of the protocol */
-
-static ngx_int_t
-ngx_amqp_secure(ngx_amqp_connection_t *ac)
+void
+ngx_amqp_secured(ngx_amqp_connection_t *ac)
 {
-    if (!ngx_amqp_target(ac)->url->tls) {
-        return NGX_OK;
+    ngx_connection_t  *c;
+
+    c = ac->peer.connection;
+
+    /* TLS had handlers of its own */
+
+    c->read->handler = ngx_amqp_read_handler;
+    c->write->handler = ngx_amqp_write_handler;
+
+    if (ngx_amqp_greet(ac) != NGX_OK) {
+        ngx_amqp_lost(ac);
+        return;
     }
 
-    ngx_log_error(NGX_LOG_ERR, &ac->log, 0, "amqps is not supported");
+    /* what came with the end of the handshake tells no event again */
 
-    return NGX_ERROR;
+    if (c->ssl && c->read->ready) {
+        ngx_post_event(c->read, &ngx_posted_events);
+    }
 }
 
 
@@ -535,8 +564,12 @@ ngx_amqp_parse(ngx_amqp_connection_t *ac)
         }
 
         if (rc == NGX_ERROR) {
-            ngx_log_error(NGX_LOG_ERR, &ac->log, 0, "broker sent garbage: %s",
-                          frame.error);
+            ngx_log_error(NGX_LOG_ERR, &ac->log, 0, "broker sent garbage: %s%s",
+                          frame.error,
+                          ac->state == ngx_amqp_st_start
+                          && in->pos[0] == NGX_AMQP_TLS_ALERT
+                              ? "; it speaks TLS, write \"amqps\" in its url"
+                              : "");
             return NGX_ERROR;
         }
 
@@ -683,6 +716,7 @@ ngx_amqp_disconnect(ngx_amqp_connection_t *ac)
     if (c) {
         pool = c->pool;
 
+        ngx_amqp_tls_close(c);
         ngx_close_connection(c);
 
         if (pool) {

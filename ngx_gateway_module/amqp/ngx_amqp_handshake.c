@@ -109,6 +109,9 @@ static ngx_amqp_step_t  ngx_amqp_steps[] = {
     { 0, NULL, ngx_amqp_st_connecting, "connecting",
       "connecting to broker" },
 
+    { 0, NULL, ngx_amqp_st_securing, "securing",
+      "securing connection to broker" },
+
     { 0, NULL, ngx_amqp_st_closed, "closed",
       "closing connection to broker" }
 };
@@ -407,7 +410,12 @@ ngx_amqp_announce(ngx_amqp_connection_t *ac, ngx_amqp_method_t *method)
 
         ac->log.action = NULL;
 
-        ngx_log_error(NGX_LOG_NOTICE, &ac->log, 0, "broker is ready");
+        if (ngx_amqp_target(ac)->url->tls) {
+            ngx_amqp_tls_told(ac);
+
+        } else {
+            ngx_log_error(NGX_LOG_NOTICE, &ac->log, 0, "broker is ready");
+        }
     }
 
     return NGX_OK;

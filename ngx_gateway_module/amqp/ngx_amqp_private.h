@@ -7,6 +7,7 @@
  *     connection  the socket, reading, timers, trying again
  *     address     where the broker may be, and what the resolver says
  *     output      what waits for the socket
+ *     tls         what comes before the first byte, on amqps
  *     handshake   states, and the methods that lead to ready
  *     channel     frames and methods that may come in any state, contents
  *     call        the table of calls, publishing, confirms, ends
@@ -77,6 +78,8 @@ typedef enum {
     ngx_amqp_st_resolving,
     /* the socket is being connected */
     ngx_amqp_st_connecting,
+    /* it is connected; TLS is agreed on, and the broker's name checked */
+    ngx_amqp_st_securing,
     /* closed by its owner; nothing will happen any more */
     ngx_amqp_st_closed
 } ngx_amqp_state_e;
@@ -96,6 +99,9 @@ typedef struct {
 
     /* holds the resolver's answer; NULL: there was none */
     ngx_pool_t                  *pool;
+
+    /* of TLS, to be taken up again; NULL: none */
+    void                        *session;
 } ngx_amqp_target_t;
 
 
@@ -253,6 +259,31 @@ void ngx_amqp_lost(ngx_amqp_connection_t *ac);
 
 /* Connects to the address in use, or goes on to the next if there is none. */
 void ngx_amqp_dial(ngx_amqp_connection_t *ac);
+
+
+/* Goes on when TLS is agreed on: sends the protocol header. */
+void ngx_amqp_secured(ngx_amqp_connection_t *ac);
+
+
+/* ngx_amqp_tls.c */
+
+/*
+ * Begins the handshake on the connected socket.
+ *
+ *     NGX_OK     done
+ *     NGX_AGAIN  ngx_amqp_secured() will be called, or ngx_amqp_lost()
+ *     NGX_ERROR  it has been logged
+ */
+ngx_int_t ngx_amqp_tls_start(ngx_amqp_connection_t *ac);
+
+/* Frees the session of a url, if there is one. */
+void ngx_amqp_tls_forget(ngx_amqp_target_t *target);
+
+/* Logs that the broker is ready, with what TLS has to say of it. */
+void ngx_amqp_tls_told(ngx_amqp_connection_t *ac);
+
+/* Says goodbye without waiting, if there is TLS on this connection. */
+void ngx_amqp_tls_close(ngx_connection_t *c);
 
 
 /* ngx_amqp_address.c */

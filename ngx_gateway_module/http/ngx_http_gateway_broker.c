@@ -8,6 +8,7 @@
 
 
 #define NGX_HTTP_GATEWAY_AMQP_PORT    5672
+#define NGX_HTTP_GATEWAY_AMQPS_PORT   5671
 
 /* AMQP has 16 bits of seconds for it, and a table slot 16 bits */
 #define NGX_HTTP_GATEWAY_HEARTBEAT    65535
@@ -58,6 +59,14 @@ static ngx_http_gateway_broker_command_t  ngx_http_gateway_broker_commands[] = {
     { ngx_string("connect_timeout"), 1, ngx_http_gateway_broker_timeout },
     { ngx_string("max_inflight"), 1, ngx_http_gateway_broker_inflight },
     { ngx_string("max_output"), 1, ngx_http_gateway_broker_output },
+
+    { ngx_string("ssl_trusted_certificate"), 1,
+      ngx_http_gateway_broker_trusted },
+    { ngx_string("ssl_crl"), 1, ngx_http_gateway_broker_crl },
+    { ngx_string("ssl_certificate"), 1, ngx_http_gateway_broker_certificate },
+    { ngx_string("ssl_certificate_key"), 1, ngx_http_gateway_broker_key },
+    { ngx_string("ssl_name"), 1, ngx_http_gateway_broker_name },
+    { ngx_string("ssl_verify"), 1, ngx_http_gateway_broker_verify },
 
     { ngx_null_string, 0, NULL }
 };
@@ -147,6 +156,7 @@ ngx_http_gateway_broker_create(ngx_conf_t *cf, ngx_str_t *name)
     link->broker.connect_timeout = NGX_CONF_UNSET_MSEC;
     link->broker.max_inflight = NGX_CONF_UNSET_UINT;
     link->broker.max_output = NGX_CONF_UNSET_SIZE;
+    link->tls.verify = NGX_CONF_UNSET;
 
     return link;
 }
@@ -196,7 +206,8 @@ ngx_http_gateway_broker_line(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "unknown setting \"%V\" of gateway_broker, there are "
                        "url, password_file, heartbeat, connect_timeout, "
-                       "max_inflight and max_output", &value[0]);
+                       "max_inflight, max_output, and ssl_... as of "
+                       "proxy_pass", &value[0]);
 
     return NGX_CONF_ERROR;
 }
@@ -229,7 +240,7 @@ ngx_http_gateway_broker_check(ngx_conf_t *cf, ngx_http_gateway_link_t *link)
     ngx_conf_init_uint_value(broker->max_inflight, 4096);
     ngx_conf_init_size_value(broker->max_output, 2 * WIRE_BODY_MAX);
 
-    return NGX_CONF_OK;
+    return ngx_http_gateway_broker_tls(cf, link);
 }
 
 
@@ -282,22 +293,19 @@ ngx_http_gateway_broker_parse(ngx_conf_t *cf, ngx_str_t *value,
 
     url->url = *value;
 
-    if (value->len >= 8 && ngx_strncmp(value->data, "amqps://", 8) == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"amqps\" is not supported yet, use amqp:// over "
-                           "a trusted network or through a TLS tunnel: "
-                           "\"%V\"", value);
-        return NGX_CONF_ERROR;
-    }
+    url->tls = (value->len > 8
+                && ngx_strncmp(value->data, "amqps://", 8) == 0);
 
-    if (value->len <= 7 || ngx_strncmp(value->data, "amqp://", 7) != 0) {
+    if (!url->tls && (value->len <= 7
+                      || ngx_strncmp(value->data, "amqp://", 7) != 0))
+    {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid url \"%V\", write it as "
                            "amqp://USER@HOST:PORT/VHOST", value);
         return NGX_CONF_ERROR;
     }
 
-    p = value->data + 7;
+    p = value->data + (url->tls ? 8 : 7);
     last = value->data + value->len;
 
     slash = ngx_strlchr(p, last, '/');
@@ -361,7 +369,8 @@ ngx_http_gateway_broker_host(ngx_conf_t *cf, ngx_str_t *host,
     ngx_memzero(&u, sizeof(ngx_url_t));
 
     u.url = *host;
-    u.default_port = NGX_HTTP_GATEWAY_AMQP_PORT;
+    u.default_port = url->tls ? NGX_HTTP_GATEWAY_AMQPS_PORT
+                              : NGX_HTTP_GATEWAY_AMQP_PORT;
     u.no_resolve = 1;
 
     if (host->len == 0

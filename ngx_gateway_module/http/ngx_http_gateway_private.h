@@ -71,10 +71,23 @@ typedef struct {
 } ngx_http_gateway_peer_t;
 
 
+/* the settings ssl_... of a broker block, as they stand there */
+
+typedef struct {
+    ngx_str_t                    trusted;
+    ngx_str_t                    crl;
+    ngx_str_t                    certificate;
+    ngx_str_t                    key;
+    ngx_str_t                    name;
+    ngx_int_t                    verify;      /* NGX_CONF_UNSET, 0, 1 */
+} ngx_http_gateway_broker_tls_t;
+
+
 /* a broker block, and what a worker process has of it */
 
 typedef struct {
     ngx_amqp_broker_t            broker;      /* the first member */
+    ngx_http_gateway_broker_tls_t  tls;
 
     /* of the process; NULL until init_process and in processes without it */
     ngx_amqp_connection_t       *connection;
@@ -245,6 +258,27 @@ char *ngx_http_gateway_broker_block(ngx_conf_t *cf, ngx_command_t *cmd,
 /* The broker of that name, or NULL; an empty name finds the only one. */
 ngx_http_gateway_link_t *ngx_http_gateway_link(
     ngx_http_gateway_main_conf_t *gmcf, ngx_str_t *name);
+
+
+/* ngx_http_gateway_broker_tls.c */
+
+/* The setters of the block's settings about TLS. */
+char *ngx_http_gateway_broker_trusted(ngx_conf_t *cf,
+    ngx_http_gateway_link_t *link);
+char *ngx_http_gateway_broker_crl(ngx_conf_t *cf,
+    ngx_http_gateway_link_t *link);
+char *ngx_http_gateway_broker_certificate(ngx_conf_t *cf,
+    ngx_http_gateway_link_t *link);
+char *ngx_http_gateway_broker_key(ngx_conf_t *cf,
+    ngx_http_gateway_link_t *link);
+char *ngx_http_gateway_broker_name(ngx_conf_t *cf,
+    ngx_http_gateway_link_t *link);
+char *ngx_http_gateway_broker_verify(ngx_conf_t *cf,
+    ngx_http_gateway_link_t *link);
+
+/* When the block is read: makes broker.tls if its urls are amqps. */
+char *ngx_http_gateway_broker_tls(ngx_conf_t *cf,
+    ngx_http_gateway_link_t *link);
 
 
 /* ngx_http_gateway_stats.c */
