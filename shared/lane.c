@@ -5,6 +5,7 @@
  */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -28,8 +29,15 @@
 #include "turn.h"
 
 
-#define BACKOFF_MIN_MS    100
+/* The first try after a loss is within this time, each further one within
+   twice as long. */
+#define BACKOFF_MIN_MS    250
 #define BACKOFF_MAX_MS    30000
+
+/* A server that takes connections and drops them again is not tried as often
+   as one that was there for so long. */
+#define STEADY_MS         10000
+#define TRIES_KEPT        3
 
 /* While nothing happens, a lane looks around this often. */
 #define IDLE_MS           1000
@@ -72,6 +80,8 @@ static bool draining(struct wr_lane *lane);
 static void drain_outbox(struct wr_lane *lane);
 static void delete_confirmed(struct wr_lane *lane);
 static void lose_broker(struct wr_lane *lane);
+static void found(int *tries, int64_t *since_ms);
+static void lost(struct wr_lane *lane, int *tries, int64_t since_ms);
 static void back_off(struct wr_lane *lane, int *tries);
 static void keep_broker(void *data);
 static void read_signal(struct wr_lane *lane);
@@ -289,7 +299,7 @@ start_database(struct wr_lane *lane)
         }
 
         if (rc == 1) {
-            lane->db_tries = 0;
+            found(&lane->db_tries, &lane->db_ms);
             return true;
         }
 
@@ -315,7 +325,7 @@ start_broker(struct wr_lane *lane)
         return false;
     }
 
-    lane->broker_tries = 0;
+    found(&lane->broker_tries, &lane->broker_ms);
 
     return true;
 }
@@ -340,6 +350,7 @@ ready(struct wr_lane *lane)
         wr_broker_cancel(lane->broker);
         wr_order_drop(lane);
         set_state(lane, WR_LANE_PAUSED);
+        lost(lane, &lane->db_tries, lane->db_ms);
         return true;
     }
 
@@ -476,7 +487,7 @@ paused(struct wr_lane *lane)
         wr_lane_wait(lane, (left_ms < patience_ms) ? left_ms : patience_ms);
 
     } else if (open_again(lane, patience_ms, &error) == 0) {
-        lane->db_tries = 0;
+        found(&lane->db_tries, &lane->db_ms);
         set_state(lane, WR_LANE_READY);
         return true;
 
@@ -619,7 +630,26 @@ lose_broker(struct wr_lane *lane)
     wr_broker_close(lane->broker);
     wr_turn_drop(lane);
     set_state(lane, WR_LANE_STARTING);
-    back_off(lane, &lane->broker_tries);
+    lost(lane, &lane->broker_tries, lane->broker_ms);
+}
+
+
+static void
+found(int *tries, int64_t *since_ms)
+{
+    *tries = (*tries < TRIES_KEPT) ? *tries : TRIES_KEPT;
+    *since_ms = wr_clock_ms();
+}
+
+
+static void
+lost(struct wr_lane *lane, int *tries, int64_t since_ms)
+{
+    if (wr_clock_ms() - since_ms >= STEADY_MS) {
+        *tries = 0;
+    }
+
+    back_off(lane, tries);
 }
 
 
@@ -628,13 +658,15 @@ lose_broker(struct wr_lane *lane)
 static void
 back_off(struct wr_lane *lane, int *tries)
 {
-    int64_t  most_ms;
+    int64_t  most_ms, ms;
 
     most_ms = (*tries < 9) ? (int64_t) BACKOFF_MIN_MS << *tries
                            : BACKOFF_MAX_MS;
     most_ms = (most_ms < BACKOFF_MAX_MS) ? most_ms : BACKOFF_MAX_MS;
     (*tries)++;
-    lane->retry_ms = wr_clock_ms() + random() % most_ms + 1;
+    ms = random() % most_ms + 1;
+    lane->retry_ms = wr_clock_ms() + ms;
+    wr_log_debug(&lane->log, "next try in %" PRId64 " ms", ms);
 }
 
 

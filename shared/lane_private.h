@@ -73,6 +73,8 @@ struct wr_lane {
     int64_t                    drain_end_ms;
     int                        broker_tries;
     int                        db_tries;
+    int64_t                    broker_ms;   /* connected since, also if lost */
+    int64_t                    db_ms;
     int64_t                    retry_ms;    /* not to be tried before */
     int64_t                    paused_ms;   /* since */
     int64_t                    kept_ms;     /* wr_turn_keep() looked last */
