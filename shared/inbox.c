@@ -349,8 +349,12 @@ wr_inbox_store(struct wr_db *db, struct wr_db_owner *owner,
     for (i = 0, count = 0; i < n; i++) {
         req = reqs[i];
 
+        /* what was given back must not be there again */
+
         if (req->kind != WR_CALL || req->inbox != WR_INBOX_FRESH
-            || req->status == 0)
+            || req->status == 0
+            || wr_dispatch_rule(req->outcome, req->kind)->commit
+               == WR_COMMIT_NOTHING)
         {
             continue;
         }

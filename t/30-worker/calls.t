@@ -192,4 +192,13 @@ sub asked {
 
     # the only lane waits for itself
     is($reply->{status}, 502, 'an ask ends with the deadline of its call');
+
+    # what did not happen is not kept: the next one with this key may happen
+    my $id = Echo::uuid();
+    my %keyed = ('x-keyed' => '1', 'x-arg-service' => 'nobody');
+
+    $reply = $echo->call('ask', '{}', id => $id, headers => \%keyed);
+    is($reply->{status}, 503, 'what nobody could be asked may be tried again');
+    is($echo->sql("select count(*) from inbox where message_id = '$id'"), 0,
+       'with the same key, since nothing of it is kept');
 }
