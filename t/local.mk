@@ -65,6 +65,7 @@ t_20_module_sign_token_LDADD = $(JWT_LIBS)
 check_PROGRAMS += \
 	t/30-worker/echo_worker \
 	t/30-worker/hot_worker \
+	t/30-worker/relay_worker \
 	t/30-worker/step_worker \
 	t/30-worker/stub_worker
 

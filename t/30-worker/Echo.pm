@@ -67,19 +67,22 @@ sub start {
 }
 
 
-# Migrations as a service outside of this tree would have them.
+# Migrations as a service outside of this tree would have them; for another role
+# than echo if that is told.
 sub make_database {
-    my ($self) = @_;
+    my ($self, $role) = @_;
+
+    $role //= 'echo';
 
     my $pg = $self->{postgresql};
-    my $name = 't_echo_' . test_id() . '_' . ++$count;
+    my $name = "t_${role}_" . test_id() . '_' . ++$count;
     $name =~ s/\W/_/g;
 
-    $pg->bootstrap('echo', $name);
+    $pg->bootstrap($role, $name);
     $pg->forget_later($name);
 
     my ($status, $output) = run_command(
-        command => ['sqitch', 'deploy', '--verify',
+        command => ['sqitch', 'deploy', '--verify', '--set', "role=$role",
                     'db:pg:' . ($pg->uri('postgres', $name) =~ s/^\w+://r)],
         directory => source_dir() . '/t/30-worker/echo',
         environment => {
@@ -92,7 +95,7 @@ sub make_database {
     );
     die "sqitch: $output\n" if $status != 0;
 
-    return $pg->uri('echo', $name);
+    return $pg->uri($role, $name);
 }
 
 
@@ -139,8 +142,8 @@ sub connect {
 sub forget { delete $_[0]{amqp} }
 
 
-# Publishes a call and returns its correlation id.  id, user, headers and
-# expiration are options.
+# Publishes a call and returns its correlation id.  id, user, headers, ms and
+# to, another service, are options.
 sub ask {
     my ($self, $method, $body, %option) = @_;
 
@@ -153,7 +156,7 @@ sub ask {
                    %{ $option{headers} // {} });
 
     $amqp->publish(
-        'rpc', 'echo', $body // '{}', type => $method,
+        'rpc', $option{to} // 'echo', $body // '{}', type => $method,
         content_type => 'application/json', correlation_id => $correlation,
         reply_to => $amqp->{reply_queue}, message_id => $option{id} // uuid(),
         user_id => $user, expiration => "$ms", delivery_mode => 1,
