@@ -56,6 +56,7 @@ extern ngx_module_t  ngx_http_gateway_limit_module;
 extern ngx_module_t  ngx_http_gateway_admission_module;
 extern ngx_module_t  ngx_http_gateway_trail_module;
 extern ngx_module_t  ngx_http_gateway_cors_module;
+extern ngx_module_t  ngx_http_gateway_deprecated_module;
 extern ngx_module_t  ngx_http_gateway_route_module;
 extern ngx_module_t  ngx_http_gateway_send_module;
 extern ngx_module_t  ngx_http_gateway_part_module;
@@ -126,6 +127,12 @@ ngx_uint_t ngx_http_gateway_cors_is_preflight(ngx_http_request_t *r);
  * 403 (told so with ngx_http_gateway_refuse()) or 500.
  */
 ngx_int_t ngx_http_gateway_cors_preflight(ngx_http_request_t *r);
+
+
+/* ngx_http_gateway_deprecated_module.c: what is to go */
+
+/* Whether gateway_deprecated or gateway_sunset is set for the location. */
+ngx_uint_t ngx_http_gateway_deprecated_is_on(ngx_http_request_t *r);
 
 
 /* ngx_http_gateway_route_module.c: locations and what is behind them */

@@ -57,9 +57,10 @@ ngx_http_gateway_admission_access(ngx_http_request_t *r)
 {
     ngx_int_t  rc;
 
-    /* its policy holds for the answer, whatever redirects */
+    /* what it says of answers holds for this one, whatever redirects */
 
-    if (ngx_http_gateway_cors_is_on(r)
+    if ((ngx_http_gateway_cors_is_on(r)
+         || ngx_http_gateway_deprecated_is_on(r))
         && ngx_http_gateway_trail_home(r) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

@@ -123,6 +123,9 @@ sub repeated {
     is($first->{status}, 201, 'a call that writes is answered');
     is($second->{status}, 201, 'repeated, it is answered again');
     is($second->{body}, $first->{body}, 'with the stored reply');
+    is($first->{headers}{'http-x-served-by'}, 'echo', 'and its headers');
+    is($second->{headers}{"http-$_"}, $first->{headers}{"http-$_"}, "$_ too")
+        for qw(location x-served-by);
 
     wait_for(sub {
         $echo->sql("select times from echo_seen where id = 'again'") eq '1'

@@ -281,6 +281,9 @@ write_text(struct wr_request *req)
     wr_event(req, "echo.written", id, 1, json, len);
     wr_reply(req, 201, json, len);
 
+    wr_reply_header(req, "location", "/texts/1");
+    wr_reply_header(req, "x-served-by", "echo");
+
     return WR_DONE;
 }
 
