@@ -211,6 +211,18 @@ ngx_http_gateway_header_out(ngx_http_request_t *r, char *name,
 }
 
 
+/* one name is let through, as gateway_response_header does */
+
+ngx_uint_t
+ngx_http_gateway_headers_may_answer(ngx_http_request_t *r, ngx_str_t *name)
+{
+    (void) r;
+
+    return name->len == sizeof("x-total") - 1
+           && memcmp(name->data, "x-total", name->len) == 0;
+}
+
+
 ngx_int_t
 ngx_http_gateway_etag(ngx_http_request_t *r, ngx_http_gateway_reply_t *reply)
 {

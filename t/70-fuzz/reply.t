@@ -53,7 +53,8 @@ Fuzz::run(
         }),
         smuggling => reply('{}', headers => {
             %status, 'http-content-length' => '3', 'http-connection' => 'x',
-            'http-transfer-encoding' => 'chunked', 'http-' => '', http => ''
+            'http-transfer-encoding' => 'chunked', 'http-' => '', http => '',
+            'http-x-total' => '7', 'http-X-Total' => '8'
         }),
         statuses => reply('{}', headers => {
             status => typed(l => 99), 'http-status' => '200'
