@@ -233,6 +233,13 @@ apply_single(struct wr_lane *lane, struct wr_request *req, bool read_only)
         return;
     }
 
+    /* the batch has used up its time: it is dropped, as any that is late */
+
+    if (wr_request_remaining_ms(req) == 0) {
+        req->is_later = true;
+        return;
+    }
+
     for (tries = 1; /* void */ ; tries++) {
         result = try(lane, &req, 1, read_only);
 

@@ -25,6 +25,7 @@ refused_letter();
 no_rung();
 subset();
 skewed();
+deadlines();
 
 done_testing();
 
@@ -182,8 +183,32 @@ sub no_rung {
     }, 20, 'some tries');
     cmp_ok(time() - $start, '>', 1.5,
            'a message with nowhere to go is not tried without end');
+    hides_nobody();
     $echo->sql('alter table dead_letter drop constraint refuses');
     like(letter($id), qr/it was told to refuse/, 'and is not lost');
+}
+
+
+# A lane holds it for a second each time; a call whose twin is in the same batch
+# is held for a moment, behind it.
+sub hides_nobody {
+    my $before = () = $echo->worker()->log() =~ /cannot keep a dead/g;
+    my $answered = 0;
+
+    for (1 .. 20) {
+        my $busy = $echo->ask('busy', '{}', headers => { 'x-arg-ms' => '50' });
+        my %twin = (id => Echo::uuid());
+        my @asked = map { $echo->ask('refuse', '{}', %twin) } 1, 2;
+
+        $echo->answer($busy);
+        $answered += grep { ($echo->answer($_) // {})->{status} == 409 } @asked;
+    }
+
+    my $after = () = $echo->worker()->log() =~ /cannot keep a dead/g;
+
+    is($answered, 40, 'calls beside it are answered');
+    cmp_ok($after - $before, '<', 10,
+           'and need not wait until it is tried again');
 }
 
 
@@ -225,4 +250,38 @@ sub skewed {
        'a call of a requester whose clock is slow is answered');
     like($echo->worker()->log(), qr/clock_skew: .* seems 36000\d\d ms old/,
          'and its clock is told of');
+}
+
+
+# A sender may write any number, and need not tell an expiration.
+sub deadlines {
+    my $late = 'warren_messages_late_total{service="echo"}';
+    my $before = $echo->worker()->metric($late);
+    my $amqp = $echo->amqp();
+    my %ask;
+
+    for my $number ('9223372036854775807', '9223372036854775806',
+                    '-9223372036854775808', '-9223372036854775807', '0')
+    {
+        $ask{$number} = sprintf '%016x', keys(%ask) + 1;
+        $amqp->publish(
+            'rpc', 'echo', '{"text":"x"}', type => 'echo',
+            content_type => 'application/json', user_id => 'gateway',
+            correlation_id => $ask{$number}, message_id => Echo::uuid(),
+            reply_to => $amqp->{reply_queue}, timestamp => int time(),
+            headers => { 'x-deadline' => Warren::AMQP::typed(l => $number) }
+        );
+    }
+
+    for my $number ('9223372036854775807', '9223372036854775806') {
+        my $reply = $echo->answer($ask{$number}) // {};
+        is($reply->{status}, 200, "a deadline of $number is no hindrance");
+        ok(!$reply->{json}{has_deadline}, 'and none at all');
+    }
+
+    ok(wait_for(sub {
+        $echo->worker()->metric($late) == $before + 3
+    }, 30, 'the count'), 'one long before our time has passed');
+    is($echo->answer($ask{$_}, 1), undef, "and a call until $_ is dropped")
+        for '-9223372036854775808', '-9223372036854775807', '0';
 }
