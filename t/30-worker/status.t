@@ -30,6 +30,7 @@ depth();
 no_consumer();
 worker_away();
 not_ready();
+old_events();
 no_worker_at_all();
 usage();
 
@@ -89,8 +90,8 @@ sub healthy {
     like($output, qr/^commands\.echo +0 +0 +2 +\d/m,
          'queues have depth, consumers and rates');
     unlike($output, qr/^retry\./m, 'empty rungs are not told');
-    like($output, qr{^http://127\S+ +echo +2 ready +0 +\S+$}m,
-         'the worker has its lanes and its outbox');
+    like($output, qr{^http://127\S+ +echo +2 ready +0 +0$}m,
+         'the worker has its lanes, and depth and age of its outbox');
     unlike($output, qr/warren:/, 'nothing is wrong');
 
     ($status, my $told) = told(@broker, '--worker-url', worker_url());
@@ -167,6 +168,32 @@ sub not_ready {
 }
 
 
+# A row that nobody can send.
+sub old_events {
+    $echo->sql('insert into outbox (id, exchange, routing_key, type,'
+               . ' content_type, body, created_at, due_at) values'
+               . " (gen_random_uuid(), 'events', 'a.b', 'a.b', 'text/plain',"
+               . " '', now() - interval '90 seconds', now() + interval '1 day')"
+    );
+
+    my ($status, $output);
+    wait_for(sub {
+        ($status, $output) = status('--worker-url', worker_url());
+        $status == 1;
+    }, 40, 'the age of the outbox');
+    like($output, qr/^warren: worker of echo at \S+: an event waits to be/m,
+         'an event that waits for more than a minute is wrong');
+    like($output, qr/ 2 ready +0 +(?:9|1\d)\d$/m, 'and told with its age');
+    is((status('--worker-url', worker_url(), '--outbox-age', 3600))[0], 0,
+       'or for longer than somebody says');
+
+    $echo->sql('delete from outbox');
+    wait_for(sub { (status('--worker-url', worker_url()))[0] == 0 }, 40,
+             'the end of it');
+    pass('until it is gone');
+}
+
+
 sub worker_away {
     my $url = fake('/ready' => '{}', '/metrics' => '');
 
@@ -201,6 +228,8 @@ sub usage {
     is((status('--url', 'http://guest@127.0.0.1:1'))[0], 2,
        'a broker wants a password');
     is((status(@broker, 'more'))[0], 2, 'there are no other words');
+    is((status(@broker, '--outbox-age', $_))[0], 2, "no age: $_")
+        for 'old', '0', '5s', '';
 
     my ($status, $output) = status('--worker-url',
                                    'http://user:word@127.0.0.1:1');

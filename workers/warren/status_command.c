@@ -4,6 +4,7 @@
  * warren status: how queues and workers are.
  */
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -22,6 +23,10 @@
 
 #define STATES_SIZE  256
 
+/* An event that waits for longer is wrong; a minute outlives the sweeper. */
+#define OUTBOX_AGE_SEC      60
+#define OUTBOX_AGE_MAX_SEC  31536000
+
 
 struct options {
     const char  *url;
@@ -29,19 +34,23 @@ struct options {
     const char  *ca_file;
     const char  *vhost;
     json_t      *worker_urls;
+    long         outbox_age_sec;
     bool         is_json;
 };
 
 
 static const char  usage[] =
     "usage: warren status [--url URL --password-file FILE [--ca FILE]\n"
-    "           [--vhost NAME]] [--worker-url URL]... [--json]\n"
+    "           [--vhost NAME]] [--worker-url URL]... [--outbox-age SECONDS]\n"
+    "           [--json]\n"
     "\n"
     "  --url URL               management API: http://admin@127.0.0.1:15672\n"
     "  --password-file FILE    its first line is that user's password\n"
     "  --ca FILE               who signs the certificate of https, as PEM\n"
     "  --vhost NAME            default: warren\n"
     "  --worker-url URL        http.listen of a worker: http://127.0.0.1:9101\n"
+    "  --outbox-age SECONDS    an event that waits for longer is wrong; "
+    "default: 60\n"
     "  --json                  for programs\n"
     "\n"
     "exit status: 0 all is well, 1 something is not, and is named, 2 wrong "
@@ -53,6 +62,7 @@ static const struct option  options[] = {
     { "ca",            required_argument, NULL, 'c' },
     { "vhost",         required_argument, NULL, 'v' },
     { "worker-url",    required_argument, NULL, 'w' },
+    { "outbox-age",    required_argument, NULL, 'a' },
     { "json",          no_argument,       NULL, 'j' },
     { "help",          no_argument,       NULL, 'h' },
     { NULL,            0,                 NULL, 0 }
@@ -60,6 +70,7 @@ static const struct option  options[] = {
 
 
 static int parse(struct options *o, int argc, char **argv);
+static bool read_seconds(const char *text, long *seconds_r);
 static int status(const struct options *o);
 static json_t *ask_queues(const struct options *o, json_t *problems);
 static json_t *ask_workers(const struct options *o, json_t *problems);
@@ -81,6 +92,7 @@ status_command(int argc, char **argv)
 
     memset(&o, 0, sizeof(o));
     o.vhost = "warren";
+    o.outbox_age_sec = OUTBOX_AGE_SEC;
     o.worker_urls = json_array();
     rc = parse(&o, argc, argv);
 
@@ -148,6 +160,15 @@ parse(struct options *o, int argc, char **argv)
 
             break;
 
+        case 'a':
+            if (!read_seconds(optarg, &o->outbox_age_sec)) {
+                text_fail("--outbox-age must be seconds, 1 to %d",
+                          OUTBOX_AGE_MAX_SEC);
+                return 2;
+            }
+
+            break;
+
         case 'j':
             o->is_json = true;
             break;
@@ -168,6 +189,27 @@ parse(struct options *o, int argc, char **argv)
     }
 
     return 0;
+}
+
+
+static bool
+read_seconds(const char *text, long *seconds_r)
+{
+    char  *end;
+    long   seconds;
+
+    errno = 0;
+    seconds = strtol(text, &end, 10);
+
+    if (errno != 0 || end == text || *end != '\0' || seconds < 1
+        || seconds > OUTBOX_AGE_MAX_SEC)
+    {
+        return false;
+    }
+
+    *seconds_r = seconds;
+
+    return true;
 }
 
 
@@ -265,6 +307,7 @@ static json_t *
 ask_workers(const struct options *o, json_t *problems)
 {
     char         states[STATES_SIZE];
+    double       age_sec;
     size_t       i;
     json_t      *workers, *worker, *url;
     const char  *error;
@@ -284,6 +327,16 @@ ask_workers(const struct options *o, json_t *problems)
             add_problem(problems, "worker of %s at %s is not ready (%s); its "
                         "log tells why", member(worker, "service"),
                         json_string_value(url), states);
+        }
+
+        age_sec = json_number_value(json_object_get(worker,
+                                                    "outbox_age_seconds"));
+
+        if (age_sec > (double) o->outbox_age_sec) {
+            add_problem(problems, "worker of %s at %s: an event waits to be "
+                        "sent for %.0f seconds; is the broker blocked, or a "
+                        "queue missing?", member(worker, "service"),
+                        json_string_value(url), age_sec);
         }
 
         json_array_append_new(workers, worker);
