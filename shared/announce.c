@@ -1,11 +1,12 @@
 /*
  * Copyright (C) the Warren authors
  *
- * What a handler announces: events and commands, kept with the message until
- * its transaction stores them.
+ * What a handler announces: events, commands and what people should see, kept
+ * with the message until its transaction stores them.
  */
 
 #include <stdlib.h>
+#include <string.h>
 #include <string.h>
 
 #include "clock.h"
@@ -94,6 +95,32 @@ wr_command(struct wr_request *req, const char *service, const char *method,
     command->type = wr_arena_strdup(req->arena, method);
     command->content_type = WIRE_CONTENT_JSON;
     command->body = wr_arena_copy(req->arena, json, len);
+}
+
+
+bool
+wr_notify(struct wr_request *req, const char *channel, const char *user,
+    const char *type, const char *json, size_t len)
+{
+    char                     word[WIRE_KEY_WORD_MAX];
+    size_t                   n;
+    struct wr_announcement  *message;
+
+    n = wire_key_word(word, user, strlen(user));
+
+    if (n == 0) {
+        return false;
+    }
+
+    message = add(req);
+    message->exchange = WIRE_EXCHANGE_NOTIFICATIONS;
+    message->key = wr_arena_printf(req->arena, "%s.%.*s", channel, (int) n,
+                                   word);
+    message->type = wr_arena_strdup(req->arena, type);
+    message->content_type = WIRE_CONTENT_JSON;
+    message->body = wr_arena_copy(req->arena, json, len);
+
+    return true;
 }
 
 

@@ -421,9 +421,11 @@ publish_row(struct wr_outbox *outbox, struct row *row,
     pub.is_persistent = true;
     pub.headers = headers;
 
-    /* an event that nobody listens to is well; a command is not */
+    /* what nobody listens to, and nobody sees, is well; a command is not */
 
-    pub.is_mandatory = strcmp(pub.exchange, WIRE_EXCHANGE_EVENTS) != 0;
+    pub.is_mandatory = strcmp(pub.exchange, WIRE_EXCHANGE_EVENTS) != 0
+                       && strcmp(pub.exchange, WIRE_EXCHANGE_NOTIFICATIONS)
+                          != 0;
 
     if (row->columns[COLUMN_TRACEPARENT] != NULL) {
         headers[pub.nheaders].name = WIRE_HEADER_TRACEPARENT;

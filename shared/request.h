@@ -133,6 +133,16 @@ void wr_event(struct wr_request *req, const char *type, const char *subject,
 void wr_command(struct wr_request *req, const char *service,
     const char *method, const char *json, size_t len);
 
+/*
+ * What a person should see, on a channel: stored and sent as wr_event() does,
+ * to the queue of the channel where a service has one, and to whom streams it;
+ * without either it is lost.  user is the person's id.  Returns false, and
+ * sends nothing, if the id cannot be a word of a routing key: it is empty, or
+ * longer than WIRE_KEY_WORD_MAX once other characters are written as %XX.
+ */
+bool wr_notify(struct wr_request *req, const char *channel, const char *user,
+    const char *type, const char *json, size_t len);
+
 
 /*
  * Questions to other services, from .gather alone.  All questions of a batch

@@ -31,6 +31,7 @@ held_back();
 by_the_database();
 dead();
 mislaid();
+handed_over();
 through_all();
 
 done_testing();
@@ -169,6 +170,31 @@ sub mislaid {
         for 1 .. 5;
     settled('mislaid');
     is(acted('mislaid'), '5|0', 'without the header, one queue has all');
+}
+
+
+# A lane that is told to stop holds what it may not do yet; its successor must
+# not begin with what comes after that.
+sub handed_over {
+    my $other = $echo->second()->start();
+
+    wait_for(sub {
+        !grep { (about("events.echo.$_")->{consumers} // 0) != 4 } 1 .. 3
+    }, 30, 'lanes that stand by');
+
+    # more than are sent ahead
+    step('handed', until => soon(3));
+    my $offset = length $echo->worker()->log();
+
+    step('handed') for 1 .. 60;
+    wait_for(sub {
+        substr($echo->worker()->log(), $offset) =~ /what follows waits/
+    }, 20, 'a failure');
+    $echo->worker()->stop();
+    settled('handed', 40);
+    is(acted('handed'), '61|0', 'what a lane gives back comes first');
+    $echo->worker()->start();
+    $other->stop();
 }
 
 

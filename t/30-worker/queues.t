@@ -31,6 +31,7 @@ $_->start() for $events, $mails;
 
 divided();
 channel();
+notified();
 rung();
 told();
 flood();
@@ -92,6 +93,23 @@ sub channel {
         $echo->sql("select reason from dead_letter where message_id = '$id'")
     }, 20, 'the dead letter'), qr/unknown sender: "stranger"/,
          'one of a stranger is dead');
+}
+
+
+sub notified {
+    my $user = 'ada@example.com';
+
+    is($echo->call('notify', '{}', headers => { 'x-arg-user' => $user })
+           ->{status}, 204, 'a handler tells a person something');
+    ok(wait_for(sub {
+        $echo->sql("select count(*) from mail where type = 'hello'") == 1
+    }, 20, 'the mail'), 'and the channel has it, once');
+    ok(wait_for(sub { $echo->sql('select count(*) from outbox') == 0 }, 20,
+                'an empty outbox'), 'as has who listens otherwise, or nobody');
+    is($echo->call('notify', '{}', headers => { 'x-arg-user' => 'a' x 201 })
+           ->{status}, 400, 'a person who cannot be named is refused');
+    is($echo->sql("select count(*) from mail where type = 'hello'"), 1,
+       'and nothing is sent');
 }
 
 

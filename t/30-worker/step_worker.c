@@ -16,6 +16,7 @@
 
 
 static enum wr_outcome ping(struct wr_request *req);
+static enum wr_outcome notify(struct wr_request *req);
 static enum wr_outcome on_step(struct wr_request *req);
 static enum wr_outcome on_flood(struct wr_request *req);
 static enum wr_outcome write_mail(struct wr_request *req);
@@ -25,6 +26,7 @@ static int64_t now_ms(void);
 
 static const struct wr_handler  handlers[] = {
     { WR_CALL,    "ping",        .apply = ping, .read_only = true },
+    { WR_CALL,    "notify",      .apply = notify },
     { WR_EVENT,   "echo.step",   .apply = on_step, .in_order = true },
     { WR_EVENT,   "echo.flood",  .apply = on_flood },
     { WR_CHANNEL, "email",       .apply = write_mail },
@@ -51,6 +53,24 @@ static enum wr_outcome
 ping(struct wr_request *req)
 {
     wr_reply(req, 200, "{}", 2);
+
+    return WR_DONE;
+}
+
+
+/* By mail and otherwise, the person that the argument "user" names. */
+static enum wr_outcome
+notify(struct wr_request *req)
+{
+    const char  *user;
+
+    user = wr_request_arg(req, "user");
+
+    if (!wr_notify(req, "email", user != NULL ? user : "", "hello", "{}", 2)
+        || !wr_notify(req, "pigeon", user, "hello", "{}", 2))
+    {
+        return wr_refuse(req, WIRE_ERROR_INVALID, "no such user");
+    }
 
     return WR_DONE;
 }
