@@ -12,8 +12,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include <amqp_tcp_socket.h>
-
 #include "broker_private.h"
 #include "memory.h"
 #include "stats.h"
@@ -155,9 +153,9 @@ open_next(struct wr_broker *broker)
     if (url == NULL) {
         snprintf(broker->error, sizeof(broker->error), "broker.url is empty");
 
-    } else if (amqp_parse_url(url, &info) != AMQP_STATUS_OK || info.ssl) {
+    } else if (amqp_parse_url(url, &info) != AMQP_STATUS_OK) {
         snprintf(broker->error, sizeof(broker->error),
-                 "broker.url is not amqp://user@host:port/vhost");
+                 "broker.url is not amqp://user@host:port/vhost, or amqps");
 
     } else {
         if (broker->config->password[0] != '\0') {
@@ -189,10 +187,15 @@ conn_open(struct broker_conn *conn, const struct amqp_connection_info *info)
     conn->is_blocked = false;
     conn->is_corked = false;
     conn->state = amqp_new_connection();
-    sock = (conn->state != NULL) ? amqp_tcp_socket_new(conn->state) : NULL;
+
+    if (conn->state == NULL) {
+        wr_memory_out(sizeof(*conn));
+    }
+
+    sock = broker_socket(conn, info->ssl);
 
     if (sock == NULL) {
-        wr_memory_out(sizeof(*conn));
+        return -1;
     }
 
     timeout.tv_sec = HANDSHAKE_TIMEOUT_SEC;

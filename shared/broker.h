@@ -164,6 +164,12 @@ struct wr_broker_queue {
 struct wr_broker_config {
     const char              *urls;          /* separated by blanks */
     const char              *password;      /* "": the URL's */
+
+    /* of amqps URLs, in PEM; certificate and key are ours, "" without */
+    const char              *ca_file;
+    const char              *certificate_file;
+    const char              *key_file;
+
     const char              *service;
     int                      lane;
     int                      heartbeat_sec;

@@ -163,4 +163,13 @@ void broker_fifo_drop(struct broker_fifo *fifo, struct wr_broker *broker,
 #define BROKER_TEXT(text)  (int) (text).len, (char *) (text).bytes
 
 
+/* broker_tls.c */
+
+/*
+ * A socket of conn->state, which owns it; with is_tls it checks who answers.
+ * NULL: a file of the configuration cannot be used, broker->error says which.
+ */
+amqp_socket_t *broker_socket(struct broker_conn *conn, bool is_tls);
+
+
 #endif /* WARREN_BROKER_PRIVATE_H */

@@ -161,6 +161,12 @@ set_up(struct wr_lane *lane, const struct wr_service *service,
     lane->broker_config.urls = wr_settings_text(settings, "broker.url");
     lane->broker_config.password = wr_settings_secret(settings,
                                                       "broker.password_file");
+    lane->broker_config.ca_file = wr_settings_text(settings,
+                                                   "broker.ca_file");
+    lane->broker_config.certificate_file =
+        wr_settings_text(settings, "broker.certificate_file");
+    lane->broker_config.key_file = wr_settings_text(settings,
+                                                    "broker.key_file");
     lane->broker_config.service = service->name;
     lane->broker_config.lane = lane->number;
     lane->broker_config.heartbeat_sec =

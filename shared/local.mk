@@ -43,6 +43,7 @@ libwarren_la_SOURCES = \
 	shared/broker_message.c \
 	shared/broker_private.h \
 	shared/broker_publish.c \
+	shared/broker_tls.c \
 	shared/broker_version.c \
 	shared/clock.c \
 	shared/clock.h \

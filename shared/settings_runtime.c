@@ -32,15 +32,23 @@ struct range {
 };
 
 
+static void broker_check(struct wr_settings *settings);
 static void range_check(struct wr_settings *settings,
     const struct range *range);
 
 
 const struct wr_setting  wr_settings_runtime[] = {
     { "broker.url", WR_SETTING_TEXT, NULL, false,
-      "amqp://user@host:port/vhost of the broker; several by blanks" },
+      "amqp(s)://user@host:port/vhost of the broker; several by blanks" },
     { "broker.password_file", WR_SETTING_FILE, "", false,
       "file whose first line is the broker user's password" },
+    { "broker.ca_file", WR_SETTING_TEXT,
+      "/etc/ssl/certs/ca-certificates.crt", false,
+      "authorities that may sign the certificate of an amqps broker" },
+    { "broker.certificate_file", WR_SETTING_TEXT, "", false,
+      "our certificate, for an amqps broker that asks for one" },
+    { "broker.key_file", WR_SETTING_TEXT, "", false,
+      "the key of that certificate" },
     { "broker.heartbeat", WR_SETTING_DURATION, "15s", false,
       "heartbeat asked of the broker, in whole seconds" },
     { "database.url", WR_SETTING_TEXT, NULL, false,
@@ -115,6 +123,8 @@ wr_settings_runtime_check(struct wr_settings *settings)
         range_check(settings, range);
     }
 
+    broker_check(settings);
+
     text = wr_settings_text(settings, "log.level");
 
     if (wr_log_level_of(text) < 0) {
@@ -134,6 +144,45 @@ wr_settings_runtime_check(struct wr_settings *settings)
     if (strcmp(text, "off") != 0 && strrchr(text, ':') == NULL) {
         wr_settings_refuse(settings, "http.listen", "\"%.100s\" is not "
                            "address:port or off", text);
+    }
+}
+
+
+/* who can disturb the way with TLS would be told the password on the other */
+
+static void
+broker_check(struct wr_settings *settings)
+{
+    bool         is_tls, has_plain, has_tls;
+    const char  *url;
+
+    has_plain = false;
+    has_tls = false;
+
+    for (url = wr_settings_text(settings, "broker.url"); ; ) {
+        url += strspn(url, " \t,");
+
+        if (*url == '\0') {
+            break;
+        }
+
+        is_tls = (strncmp(url, "amqps://", 8) == 0);
+        has_tls = has_tls || is_tls;
+        has_plain = has_plain || !is_tls;
+
+        url += strcspn(url, " \t,");
+    }
+
+    if (has_tls && has_plain) {
+        wr_settings_refuse(settings, "broker.url", "mixes amqps and amqp; "
+                           "write amqps for all");
+    }
+
+    if ((wr_settings_text(settings, "broker.certificate_file")[0] == '\0')
+        != (wr_settings_text(settings, "broker.key_file")[0] == '\0'))
+    {
+        wr_settings_refuse(settings, "broker.key_file", "must be there with "
+                           "broker.certificate_file, and not without");
     }
 }
 
