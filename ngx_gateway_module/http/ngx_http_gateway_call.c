@@ -132,6 +132,10 @@ ngx_http_gateway_call_body(ngx_http_request_t *r)
 
     (void) ngx_atomic_fetch_add(&ctx->conf->link->peer->inflight, 1);
 
+    if (ctx->route->inflight) {
+        (*ctx->route->inflight)++;
+    }
+
     rc = ngx_http_gateway_call_send(ctx);
 
     if (rc != NGX_OK) {
@@ -566,9 +570,13 @@ ngx_http_gateway_call_settle(ngx_http_gateway_call_t *ctx)
     ngx_http_gateway_call_cancel(ctx);
     ngx_http_gateway_inflight_release(ctx);
 
-    /* the entry is given back after the last call was told of its end */
+    /* the entries are given back after the last call was told of its end */
 
     (void) ngx_atomic_fetch_add(&link->peer->inflight, -1);
+
+    if (ctx->route->inflight) {
+        (*ctx->route->inflight)--;
+    }
 }
 
 

@@ -44,6 +44,8 @@ static void ngx_http_gateway_metrics_histogram(ngx_http_gateway_text_t *t,
     ngx_http_gateway_route_stats_t *stats, ngx_str_t *label);
 static ngx_uint_t ngx_http_gateway_metrics_is_first(
     ngx_http_gateway_main_conf_t *gmcf, ngx_uint_t n);
+static void ngx_http_gateway_metrics_flights(ngx_http_gateway_text_t *t,
+    ngx_http_gateway_main_conf_t *gmcf, ngx_array_t *flights);
 static void ngx_http_gateway_metrics_breakers(ngx_http_gateway_text_t *t,
     ngx_http_gateway_main_conf_t *gmcf);
 static void ngx_http_gateway_metrics_peers(ngx_http_gateway_text_t *t,
@@ -266,7 +268,7 @@ static ngx_int_t
 ngx_http_gateway_metrics_handler(ngx_http_request_t *r)
 {
     ngx_int_t                      rc;
-    ngx_array_t                    peers;
+    ngx_array_t                    peers, flights;
     ngx_http_gateway_text_t        t;
     ngx_http_gateway_main_conf_t  *gmcf;
 
@@ -282,7 +284,9 @@ ngx_http_gateway_metrics_handler(ngx_http_request_t *r)
 
     ngx_http_gateway_metrics_report(gmcf);
 
-    if (ngx_http_gateway_peers(gmcf, r->pool, &peers) != NGX_OK) {
+    if (ngx_http_gateway_peers(gmcf, r->pool, &peers) != NGX_OK
+        || ngx_http_gateway_flights(gmcf, r->pool, &flights) != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -290,6 +294,7 @@ ngx_http_gateway_metrics_handler(ngx_http_request_t *r)
 
     ngx_http_gateway_metrics_totals(&t, gmcf->stats);
     ngx_http_gateway_metrics_routes(&t, gmcf);
+    ngx_http_gateway_metrics_flights(&t, gmcf, &flights);
     ngx_http_gateway_metrics_breakers(&t, gmcf);
     ngx_http_gateway_metrics_peers(&t, gmcf, &peers);
 
@@ -490,6 +495,36 @@ ngx_http_gateway_metrics_histogram(ngx_http_gateway_text_t *t,
 
 
 static void
+ngx_http_gateway_metrics_flights(ngx_http_gateway_text_t *t,
+    ngx_http_gateway_main_conf_t *gmcf, ngx_array_t *flights)
+{
+    u_char                      buf[2 * NGX_HTTP_GATEWAY_LABEL_MAX];
+    ngx_str_t                   label;
+    ngx_uint_t                  i;
+    ngx_http_gateway_route_t  **route;
+
+    route = gmcf->routes.elts;
+
+    ngx_http_gateway_text_family(t, "gateway_route_inflight", "gauge",
+                                 "Requests in flight by route.");
+
+    for (i = 0; i < gmcf->routes.nelts; i++) {
+
+        if (!ngx_http_gateway_metrics_is_first(gmcf, i)) {
+            continue;
+        }
+
+        ngx_http_gateway_metrics_label(&route[i]->name, buf, &label);
+        ngx_http_gateway_text_put(t,
+                                  "gateway_route_inflight{route=\"%V\"} %uA\n",
+                                  &label,
+                                  ngx_http_gateway_flight_sum(flights,
+                                                           route[i]->stats));
+    }
+}
+
+
+static void
 ngx_http_gateway_metrics_breakers(ngx_http_gateway_text_t *t,
     ngx_http_gateway_main_conf_t *gmcf)
 {
@@ -585,6 +620,20 @@ ngx_http_gateway_metrics_peers(ngx_http_gateway_text_t *t,
                                       peer[i].worker,
                                       *(ngx_atomic_t *) ((u_char *) &peer[i]
                                                          + gauges[n].offset));
+        }
+    }
+
+    ngx_http_gateway_text_family(t, "gateway_connection_state", "gauge",
+                                 "The state of each connection: 1.");
+
+    for (i = 0; i < peers->nelts; i++) {
+
+        if (peer[i].generation == gmcf->generation) {
+            ngx_http_gateway_text_put(t,
+                                      "gateway_connection_state{broker=\"%s\","
+                                      "worker=\"%uA\",state=\"%s\"} 1\n",
+                                      peer[i].broker, peer[i].worker,
+                                      peer[i].state);
         }
     }
 }

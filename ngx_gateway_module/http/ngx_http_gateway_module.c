@@ -251,6 +251,10 @@ ngx_http_gateway_init_process(ngx_cycle_t *cycle)
         }
     }
 
+    if (ngx_http_gateway_flight_acquire(cycle, gmcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_http_gateway_report_init(cycle, gmcf);
 }
 
@@ -291,6 +295,8 @@ ngx_http_gateway_exit_process(ngx_cycle_t *cycle)
             link[i]->peer = NULL;
         }
     }
+
+    ngx_http_gateway_flight_release(gmcf);
 }
 
 

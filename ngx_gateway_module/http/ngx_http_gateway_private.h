@@ -32,6 +32,7 @@
 
 
 typedef struct ngx_http_gateway_breaker_s        ngx_http_gateway_breaker_t;
+typedef struct ngx_http_gateway_flight_s         ngx_http_gateway_flight_t;
 typedef struct ngx_http_gateway_breaker_state_s
     ngx_http_gateway_breaker_state_t;
 
@@ -121,6 +122,9 @@ typedef struct {
     ngx_http_gateway_route_stats_t  *stats;
     ngx_http_gateway_breaker_t  *breaker;     /* NULL: none */
 
+    /* of the process: requests in flight; NULL where none are counted */
+    ngx_atomic_t                *inflight;
+
     /* over those of the location; of ngx_http_gateway_arg_t, or NULL */
     ngx_array_t                 *args;
 
@@ -173,6 +177,7 @@ typedef struct {
     ngx_atomic_uint_t            generation;
     ngx_uint_t                   nworkers;
     ngx_event_t                 *report;      /* of the process */
+    ngx_http_gateway_flight_t   *flight;      /* of the process; may be NULL */
 
     /* of the process, too: randomness in store, taken from its end */
     size_t                       nrandom;
@@ -311,12 +316,37 @@ void ngx_http_gateway_peer_report(ngx_http_gateway_link_t *link);
 ngx_int_t ngx_http_gateway_peers(ngx_http_gateway_main_conf_t *gmcf,
     ngx_pool_t *pool, ngx_array_t *peers_r);
 
+/* The queue of flight.c in gateway_zone, and its pool; NULL without a zone. */
+ngx_queue_t *ngx_http_gateway_stats_flights(
+    ngx_http_gateway_main_conf_t *gmcf, ngx_slab_pool_t **shpool_r);
+
 /* Adds a request's duration to the histogram of its route. */
 void ngx_http_gateway_stats_duration(ngx_http_gateway_route_stats_t *stats,
     uint64_t usec);
 
 /* The upper bound of a histogram's step in microseconds. */
 uint64_t ngx_http_gateway_stats_bucket(ngx_uint_t n);
+
+
+/* ngx_http_gateway_flight.c */
+
+/*
+ * Gives each route a place of this process to count its requests in flight.
+ * NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_http_gateway_flight_acquire(ngx_cycle_t *cycle,
+    ngx_http_gateway_main_conf_t *gmcf);
+
+/* Takes them away when the process leaves. */
+void ngx_http_gateway_flight_release(ngx_http_gateway_main_conf_t *gmcf);
+
+/* Copies what all live processes have in flight.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_http_gateway_flights(ngx_http_gateway_main_conf_t *gmcf,
+    ngx_pool_t *pool, ngx_array_t *counts_r);
+
+/* The sum of a route in such a copy. */
+ngx_atomic_uint_t ngx_http_gateway_flight_sum(ngx_array_t *counts,
+    const ngx_http_gateway_route_stats_t *stats);
 
 
 /* ngx_http_gateway_header.c */

@@ -16,6 +16,7 @@ typedef struct {
     ngx_http_gateway_stats_t     stats;
     ngx_queue_t                  routes;
     ngx_queue_t                  breakers;
+    ngx_queue_t                  flights;
     ngx_queue_t                  peers;
     ngx_uint_t                   npeers;
 } ngx_http_gateway_shared_t;
@@ -190,6 +191,7 @@ ngx_http_gateway_zone_shared(ngx_shm_zone_t *zone)
     sh->layout = NGX_HTTP_GATEWAY_LAYOUT;
     ngx_queue_init(&sh->routes);
     ngx_queue_init(&sh->breakers);
+    ngx_queue_init(&sh->flights);
     ngx_queue_init(&sh->peers);
 
     shpool->data = sh;
@@ -478,6 +480,23 @@ ngx_http_gateway_peers(ngx_http_gateway_main_conf_t *gmcf, ngx_pool_t *pool,
     ngx_shmtx_unlock(&shpool->mutex);
 
     return NGX_OK;
+}
+
+
+ngx_queue_t *
+ngx_http_gateway_stats_flights(ngx_http_gateway_main_conf_t *gmcf,
+    ngx_slab_pool_t **shpool_r)
+{
+    ngx_http_gateway_shared_t  *sh;
+
+    if (gmcf->zone == NULL) {
+        return NULL;
+    }
+
+    *shpool_r = (ngx_slab_pool_t *) gmcf->zone->shm.addr;
+    sh = (*shpool_r)->data;
+
+    return &sh->flights;
 }
 
 
