@@ -32,6 +32,8 @@ typedef struct {
     ngx_atomic_t                 jwt_refused;
     ngx_atomic_t                 jwt_cache_hits;
     ngx_atomic_t                 jwt_cache_misses;
+    ngx_atomic_t                 jwt_key_fetches;
+    ngx_atomic_t                 jwt_key_failures;
 
     ngx_atomic_t                 limit_passed;
     ngx_atomic_t                 limit_refused;

@@ -476,6 +476,8 @@ ngx_http_gateway_jwt_await(ngx_http_request_t *r,
 
         if (ngx_http_gateway_jwt_source_keys(jlcf->source) == NULL) {
             ctx->reason = (char *) no_keys.data;
+            ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                          "token not judged: %s", ctx->reason);
             return ngx_http_gateway_refuse(r, WIRE_ERROR_UNAVAILABLE,
                                            &no_keys);
         }
@@ -485,6 +487,8 @@ ngx_http_gateway_jwt_await(ngx_http_request_t *r,
 
     case NGX_BUSY:
         ctx->reason = (char *) too_many.data;
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "token not judged: %s", ctx->reason);
         return ngx_http_gateway_refuse(r, WIRE_ERROR_OVERLOADED, &too_many);
 
     default: /* NGX_ERROR */

@@ -6,7 +6,7 @@
  * it from there.  What was good stays until something better comes.
  */
 
-#include "ngx_http_gateway.h"
+#include "ngx_http_gateway_private.h"
 #include "ngx_http_gateway_jwt_fetch.h"
 #include "ngx_http_gateway_jwt_file.h"
 #include "ngx_http_gateway_jwt_url.h"
@@ -62,6 +62,9 @@ struct ngx_http_gateway_jwt_url_s {
 
     /* what the cache had when the configuration was read; data is NULL: none */
     ngx_str_t                     cached;
+
+    /* of which the counters are */
+    ngx_http_gateway_main_conf_t *gateway;
 
     /* where it is first named */
     ngx_str_t                     file;
@@ -417,11 +420,13 @@ ngx_http_gateway_jwt_url_fetched(void *data, const ngx_str_t *text,
     int                                 rc;
     char                                error[NGX_HTTP_GATEWAY_JWT_KEYS_ERROR];
     ngx_uint_t                          is_new;
+    ngx_http_gateway_stats_t           *stats;
     ngx_http_gateway_jwt_keys_t        *keys;
     ngx_http_gateway_jwt_url_shared_t  *shared = url->shared;
 
     url->fetch = NULL;
     is_new = 0;
+    stats = url->gateway->stats;
 
     if (text != NULL) {
         rc = ngx_http_gateway_jwt_keys_new((char *) url->name.data, text->data,
@@ -455,7 +460,11 @@ ngx_http_gateway_jwt_url_fetched(void *data, const ngx_str_t *text,
 
     ngx_http_gateway_jwt_url_unlock(url);
 
+    (void) ngx_atomic_fetch_add(&stats->jwt_key_fetches, 1);
+
     if (reason != NULL) {
+        (void) ngx_atomic_fetch_add(&stats->jwt_key_failures, 1);
+
         url->is_failing = 1;
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                       "no keys from \"%V\": %s; %s", &url->name, reason,
@@ -687,6 +696,8 @@ ngx_http_gateway_jwt_url_read(ngx_conf_t *cf, ngx_str_t *value, ngx_uint_t n)
     }
 
     url->name = value[0];
+    url->gateway = ngx_http_conf_get_module_main_conf(cf,
+                                                      ngx_http_gateway_module);
     url->ttl = 600000;
     url->cooldown = NGX_CONF_UNSET_MSEC;
     url->wait = 1000;

@@ -27,7 +27,7 @@ my $three = Warren::JWT->rsa(kid => 'three');
 my $server = Warren::KeyServer->new();
 my $frame = <<'END';
 %%GLOBALS%%
-events {}
+events { worker_connections 1024; }
 http {
     %%HTTP%%
     %%URL%%
@@ -45,6 +45,7 @@ http {
         location = /asked { gateway_jwt off; auth_request /ask;
                             try_files /page =500; }
         location = /ask { internal; proxy_pass http://127.0.0.1:%%PORT_2%%; }
+        location = /metrics { gateway_jwt off; gateway_metrics; }
         location = /inner { proxy_pass http://127.0.0.1:%%PORT_2%%; }
     }
     server {
@@ -56,7 +57,9 @@ http {
 END
 
 my $url = 'http://127.0.0.1:' . $server->port() . '/keys?all=1';
-my $nginx = Warren::Nginx->new(conf => $frame, workers => 3, vars => {
+my $nginx = Warren::Nginx->new(conf => $frame, workers => 3, allow => [
+    qr/worker process \d+ exited on signal 9/
+], vars => {
     URL => "gateway_jwt_key_url $url cooldown=100ms ttl=1d wait=30s;",
     MORE => ''
 });
@@ -114,6 +117,12 @@ sub told {
 # the cooldown has passed, and with it nobody asks: a day is long
 sub rested {
     select undef, undef, undef, 0.15;
+}
+
+
+sub too_many {
+    my $n = () = $nginx->log_text() =~ /too many tokens wait for keys/g;
+    return $n;
 }
 
 
@@ -337,10 +346,53 @@ told(qr/keys are not cached: "\S+cache\.json" cannot be written/,
      'and is told');
 
 
+# too many that wait, and a process that is killed while it fetches
+
+rmdir "$dir/cache.json";
+$nginx->quit();
+$nginx->{workers} = 1;
+$nginx->{vars}{URL} = "gateway_jwt_key_url $url cooldown=100ms ttl=1d"
+                      . ' wait=40s;';
+$server->keys(Warren::JWT::jwks($one))->hold(1);
+$nginx->write_conf($frame);
+$before = $server->asked();
+$nginx->start();
+@waiting = ask_at_once($anna, 300);
+told(qr/token not judged: too many tokens wait for keys/,
+     'there is an end to how many may wait');
+wait_for(sub { $server->asked() > $before }, 40, 'a fetch');
+is($nginx->get('/page', Warren::JWT::bearer($anna))->{json}{type},
+   'urn:warren:error:overloaded', 'the others are told at once');
+
+my ($worker) = $nginx->workers();
+kill 'KILL', $worker;
+$server->hold(0);
+ok(wait_for(sub { ask($anna) eq '200 anna' }, 40, 'keys'),
+   'a lease ends with the process that holds it');
+close $_ for @waiting;
+
+$before = $server->asked();
+@waiting = ask_at_once($anna, 300);
+is(statuses(@waiting), '200: 300', 'many who need not wait do not');
+
+rested();
+$server->hold(1);
+my $many = too_many();
+@waiting = ask_at_once($three->token({}), 300);
+ok(wait_for(sub { too_many() == $many + 44 }, 40, 'an end'),
+   'again there is an end');
+$server->hold(0);
+is(statuses(@waiting), '401: 256, 503: 44', 'for those beyond');
+
+my ($fetches) = $nginx->get('/metrics')->{body}
+                =~ /^gateway_jwt_key_fetches_total (\d+)/m;
+cmp_ok($fetches // 0, '>=', 2, 'fetches are counted');
+
+
 # TLS and names are for a server of nginx's, on a socket
 
 $nginx->quit();
-rmdir "$dir/cache.json";
+$server->keys(Warren::JWT::jwks($two));
 $nginx->{vars}{URL} = "gateway_jwt_key_url http://unix:$dir/jwks.sock:/a/b"
                       . ' ttl=1s cooldown=100ms;';
 $nginx->{vars}{MORE} = "server { listen unix:$dir/jwks.sock; location / {"
