@@ -15,6 +15,7 @@ use Time::HiRes qw(time);
 
 use lib 't/lib';
 use Warren::AMQP;
+use Warren::HTTP2 qw(not_over_http2);
 use Warren::Nginx;
 use Warren::RabbitMQ;
 use Warren::Responder;
@@ -22,6 +23,8 @@ use Warren::Test qw(wait_for slurp spew tempdir);
 
 
 use constant CLIENTS => 8;
+
+not_over_http2('nginx closes a connection that has asked nothing yet');
 
 my $is_sanitized = slurp(Warren::Nginx::module_path()) =~ /__asan_/;
 my $reloads = $is_sanitized ? 5 : 20;
