@@ -489,7 +489,7 @@ ngx_http_gateway_cors_option(ngx_conf_t *cf, ngx_http_gateway_cors_t *cors,
 {
     ngx_str_t  rest;
 
-    static ngx_str_t  none = ngx_null_string;
+    static ngx_str_t  none = ngx_string("");
 
     if (value->len == 1 && value->data[0] == '*') {
         cors->is_any = 1;
