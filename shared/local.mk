@@ -172,6 +172,7 @@ nodist_man3_MANS = \
 	shared/man/wr_clock.3 \
 	shared/man/wr_id.3 \
 	shared/man/wr_json.3 \
+	shared/man/wr_key.3 \
 	shared/man/wr_log.3 \
 	shared/man/wr_page.3 \
 	shared/man/wr_request.3 \
