@@ -68,6 +68,22 @@ chomp $pid;
 ok(!-e "/proc/$pid" || slurp("/proc/$pid/stat") =~ /\) Z /,
    'the process is ended');
 
+# one that has a pipe of prove's would keep it waiting
+unlink $pid_file;
+($status, $output) = run_file(<<"END");
+if (!fork()) {
+    pipe my \$reader, my \$writer;
+    Warren::Test::spew('$pid_file', \$\$);
+    <\$reader>;
+}
+wait_for(sub { -s '$pid_file' }, 10, 'its pid');
+die "half-way\n";
+END
+isnt($status, 0, 'a copy of a test that remains fails the file');
+like($output, qr/process \d+ remains/, 'it is shown');
+$pid = slurp($pid_file);
+ok(!-e "/proc/$pid" || slurp("/proc/$pid/stat") =~ /\) Z /, 'and ended');
+
 ($status, $output) = run_file(<<'END');
 my $ready = tempdir() . '/ready';
 my $pid = Warren::Test::spawn(command => ['sh', '-c',

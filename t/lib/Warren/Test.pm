@@ -380,25 +380,33 @@ sub run_command {
 }
 
 
-# Processes with our mark in their environment.
+# Children, and processes with our mark in their environment.
 sub remaining {
     my @found;
 
-    for my $path (glob '/proc/[0-9]*/environ') {
+    for my $path (glob '/proc/[0-9]*') {
         my ($pid) = $path =~ m{(\d+)};
         next if $pid == $$;
 
-        open my $file, '<:raw', $path or next;
-        local $/;
-        my $text = <$file> // '';
+        my $stat = eval { slurp("$path/stat") } // next;
+        my ($state, $parent) = $stat =~ /\) (\S) (\d+) /;
 
-        push @found, $pid if $text =~ /(?:\A|\0)WARREN_TEST_ID=\Q$ID\E\0/;
+        # a copy of the test has its environment, not what spawn() adds
+        push @found, $pid
+            if $state ne 'Z' && ($parent == $$ || is_marked($path));
     }
 
-    return grep {
-        my $stat = eval { slurp("/proc/$_/stat") } // '';
-        $stat ne '' && $stat !~ /\) Z /
-    } @found;
+    return @found;
+}
+
+
+sub is_marked {
+    my ($path) = @_;
+
+    open my $file, '<:raw', "$path/environ" or return 0;
+    local $/;
+
+    return (<$file> // '') =~ /(?:\A|\0)WARREN_TEST_ID=\Q$ID\E\0/;
 }
 
 
