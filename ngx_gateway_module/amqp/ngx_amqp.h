@@ -48,6 +48,9 @@ typedef struct {
     /* in the broker's certificate, and asked for; empty: the url's host */
     ngx_str_t                    name;
     unsigned                     verify:1;    /* certificate and name */
+
+    /* our certificate says who we are (SASL EXTERNAL), no password does */
+    unsigned                     external:1;
 } ngx_amqp_tls_t;
 
 

@@ -564,7 +564,7 @@ ngx_amqp_start_ok_write(const ngx_amqp_method_t *method, amqp_bytes_t out)
 
     m.client_properties.num_entries = 4;
     m.client_properties.entries = props;
-    m.mechanism = amqp_cstring_bytes("PLAIN");
+    m.mechanism = ngx_amqp_bytes(&method->mechanism);
     m.response = ngx_amqp_bytes(&method->response);
     m.locale = amqp_cstring_bytes("en_US");
 

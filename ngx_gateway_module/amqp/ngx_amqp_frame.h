@@ -96,7 +96,8 @@ typedef struct {
     ngx_str_t                    exchange;
     ngx_str_t                    routing_key;
 
-    /* start-ok: what PLAIN sends */
+    /* start-ok: how we tell who we are, and what is sent for it */
+    ngx_str_t                    mechanism;
     ngx_str_t                    response;
 
     /* queue.declare: x-max-length, oldest dropped first */

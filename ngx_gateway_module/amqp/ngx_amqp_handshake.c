@@ -41,6 +41,7 @@ static ngx_int_t ngx_amqp_send_consume(ngx_amqp_connection_t *ac,
     ngx_amqp_method_t *method);
 static ngx_int_t ngx_amqp_announce(ngx_amqp_connection_t *ac,
     ngx_amqp_method_t *method);
+static ngx_uint_t ngx_amqp_has_word(ngx_str_t *words, ngx_str_t *word);
 static void ngx_amqp_tune_heartbeat(ngx_amqp_connection_t *ac,
     ngx_amqp_method_t *method, ngx_amqp_method_t *tune_ok);
 
@@ -186,26 +187,43 @@ ngx_amqp_send_start_ok(ngx_amqp_connection_t *ac, ngx_amqp_method_t *method)
 {
     u_char             *p;
     ngx_int_t           rc;
+    ngx_uint_t          external;
     ngx_amqp_method_t   start_ok;
     const ngx_str_t    *user, *password;
 
-    if (ngx_strlcasestrn(method->text.data,
-                         method->text.data + method->text.len,
-                         (u_char *) "plain", 5 - 1)
-        == NULL)
-    {
-        ngx_log_error(NGX_LOG_ERR, &ac->log, 0,
-                      "broker does not take PLAIN, but \"%V\"", &method->text);
-        return NGX_ERROR;
-    }
-
     user = &ngx_amqp_target(ac)->url->user;
     password = &ac->broker->password;
+
+    external = (ac->broker->tls && ac->broker->tls->external);
 
     ngx_memzero(&start_ok, sizeof(ngx_amqp_method_t));
 
     start_ok.id = NGX_AMQP_CONNECTION_START_OK;
     start_ok.name = ac->name;
+
+    if (external) {
+        ngx_str_set(&start_ok.mechanism, "EXTERNAL");
+
+    } else {
+        ngx_str_set(&start_ok.mechanism, "PLAIN");
+    }
+
+    if (!ngx_amqp_has_word(&method->text, &start_ok.mechanism)) {
+        ngx_log_error(NGX_LOG_ERR, &ac->log, 0,
+                      "broker does not take %V, but \"%V\"",
+                      &start_ok.mechanism, &method->text);
+        return NGX_ERROR;
+    }
+
+    if (external) {
+
+        /* who we want to be; the certificate says whether we are */
+
+        start_ok.response = *user;
+
+        return ngx_amqp_output_method(ac, 0, &start_ok);
+    }
+
     start_ok.response.len = 2 + user->len + password->len;
 
     p = ngx_alloc(start_ok.response.len, &ac->log);
@@ -226,6 +244,36 @@ ngx_amqp_send_start_ok(ngx_amqp_connection_t *ac, ngx_amqp_method_t *method)
     ngx_free(start_ok.response.data);
 
     return rc;
+}
+
+
+/* words are separated by blanks, and names of mechanisms in upper case */
+
+static ngx_uint_t
+ngx_amqp_has_word(ngx_str_t *words, ngx_str_t *word)
+{
+    u_char  *p, *last, *end;
+
+    p = words->data;
+    last = words->data + words->len;
+
+    while (p < last) {
+        end = ngx_strlchr(p, last, ' ');
+
+        if (end == NULL) {
+            end = last;
+        }
+
+        if ((size_t) (end - p) == word->len
+            && ngx_memcmp(p, word->data, word->len) == 0)
+        {
+            return 1;
+        }
+
+        p = end + 1;
+    }
+
+    return 0;
 }
 
 

@@ -67,6 +67,7 @@ static ngx_http_gateway_broker_command_t  ngx_http_gateway_broker_commands[] = {
     { ngx_string("ssl_certificate_key"), 1, ngx_http_gateway_broker_key },
     { ngx_string("ssl_name"), 1, ngx_http_gateway_broker_name },
     { ngx_string("ssl_verify"), 1, ngx_http_gateway_broker_verify },
+    { ngx_string("sasl"), 1, ngx_http_gateway_broker_sasl },
 
     { ngx_null_string, 0, NULL }
 };
@@ -157,6 +158,7 @@ ngx_http_gateway_broker_create(ngx_conf_t *cf, ngx_str_t *name)
     link->broker.max_inflight = NGX_CONF_UNSET_UINT;
     link->broker.max_output = NGX_CONF_UNSET_SIZE;
     link->tls.verify = NGX_CONF_UNSET;
+    link->tls.external = NGX_CONF_UNSET;
 
     return link;
 }
@@ -206,7 +208,7 @@ ngx_http_gateway_broker_line(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "unknown setting \"%V\" of gateway_broker, there are "
                        "url, password_file, heartbeat, connect_timeout, "
-                       "max_inflight, max_output, and ssl_... as of "
+                       "max_inflight, max_output, sasl, and ssl_... as of "
                        "proxy_pass", &value[0]);
 
     return NGX_CONF_ERROR;
@@ -227,7 +229,16 @@ ngx_http_gateway_broker_check(ngx_conf_t *cf, ngx_http_gateway_link_t *link)
         return NGX_CONF_ERROR;
     }
 
-    if (broker->password.data == NULL) {
+    if (link->tls.external == 1 && broker->password.data) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "gateway_broker \"%V\" has \"sasl external\", by "
+                           "which its certificate is enough, and a "
+                           "\"password_file\": remove one of them",
+                           &broker->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (broker->password.data == NULL && link->tls.external != 1) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "gateway_broker \"%V\" has no \"password_file\", "
                            "name a file with the password of its user",

@@ -1,7 +1,8 @@
 /*
  * Copyright (C) the Warren authors
  *
- * The settings of gateway_broker about TLS, named as those of proxy_pass.
+ * The settings of gateway_broker about TLS, named as those of proxy_pass, and
+ * whether a certificate is enough to come in.
  */
 
 #include "ngx_http_gateway_private.h"
@@ -117,6 +118,36 @@ ngx_http_gateway_broker_verify(ngx_conf_t *cf, ngx_http_gateway_link_t *link)
 
 
 char *
+ngx_http_gateway_broker_sasl(ngx_conf_t *cf, ngx_http_gateway_link_t *link)
+{
+    ngx_str_t  *value;
+
+    value = cf->args->elts;
+
+    if (link->tls.external != NGX_CONF_UNSET) {
+        return "\"sasl\" is duplicate";
+    }
+
+    if (ngx_strcmp(value[1].data, "external") == 0) {
+        link->tls.external = 1;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcmp(value[1].data, "plain") == 0) {
+        link->tls.external = 0;
+        return NGX_CONF_OK;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid sasl \"%V\", use \"plain\" with a "
+                       "\"password_file\", or \"external\" with an "
+                       "\"ssl_certificate\"", &value[1]);
+
+    return NGX_CONF_ERROR;
+}
+
+
+char *
 ngx_http_gateway_broker_tls(ngx_conf_t *cf, ngx_http_gateway_link_t *link)
 {
     ngx_uint_t       i, n;
@@ -144,7 +175,8 @@ ngx_http_gateway_broker_tls(ngx_conf_t *cf, ngx_http_gateway_link_t *link)
 
     if (link->tls.trusted.len || link->tls.crl.len
         || link->tls.certificate.len || link->tls.key.len
-        || link->tls.name.len || link->tls.verify != NGX_CONF_UNSET)
+        || link->tls.name.len || link->tls.verify != NGX_CONF_UNSET
+        || link->tls.external == 1)
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "gateway_broker \"%V\" has settings of TLS, but no "
@@ -177,6 +209,14 @@ ngx_http_gateway_broker_context(ngx_conf_t *cf, ngx_http_gateway_link_t *link)
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "gateway_broker \"%V\" must have both or none of "
                            "\"ssl_certificate\" and \"ssl_certificate_key\"",
+                           &link->broker.name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->external == 1 && conf->certificate.len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "gateway_broker \"%V\" has \"sasl external\" and no "
+                           "\"ssl_certificate\" that could tell who it is",
                            &link->broker.name);
         return NGX_CONF_ERROR;
     }
@@ -217,6 +257,7 @@ ngx_http_gateway_broker_context(ngx_conf_t *cf, ngx_http_gateway_link_t *link)
     tls->ssl = ssl;
     tls->name = conf->name;
     tls->verify = (conf->verify != 0);
+    tls->external = (conf->external == 1);
 
     link->broker.tls = tls;
 

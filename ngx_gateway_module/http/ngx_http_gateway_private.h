@@ -72,7 +72,7 @@ typedef struct {
 } ngx_http_gateway_peer_t;
 
 
-/* the settings ssl_... of a broker block, as they stand there */
+/* the settings ssl_... and sasl of a broker block, as they stand there */
 
 typedef struct {
     ngx_str_t                    trusted;
@@ -81,6 +81,7 @@ typedef struct {
     ngx_str_t                    key;
     ngx_str_t                    name;
     ngx_int_t                    verify;      /* NGX_CONF_UNSET, 0, 1 */
+    ngx_int_t                    external;    /* the same; of "sasl" */
 } ngx_http_gateway_broker_tls_t;
 
 
@@ -279,6 +280,8 @@ char *ngx_http_gateway_broker_key(ngx_conf_t *cf,
 char *ngx_http_gateway_broker_name(ngx_conf_t *cf,
     ngx_http_gateway_link_t *link);
 char *ngx_http_gateway_broker_verify(ngx_conf_t *cf,
+    ngx_http_gateway_link_t *link);
+char *ngx_http_gateway_broker_sasl(ngx_conf_t *cf,
     ngx_http_gateway_link_t *link);
 
 /* When the block is read: makes broker.tls if its urls are amqps. */

@@ -238,6 +238,11 @@ ok($broker->is_left(), 'a broker without PLAIN is left');
 told(qr/broker does not take PLAIN, but "EXTERNAL"/, 'and that is told');
 
 $broker->accept();
+$broker->send('connection.start', version_minor => 9,
+              mechanisms => 'AMQPLAIN X-PLAIN', locales => 'en_US');
+ok($broker->is_left(), 'what only sounds like PLAIN is another mechanism');
+
+$broker->accept();
 $broker->raw("AMQP\0\1\0\0");
 ok($broker->is_left(), 'another version of the protocol is refused');
 told(qr/broker sent garbage: other version of the protocol/, 'and told');

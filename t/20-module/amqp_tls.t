@@ -295,19 +295,82 @@ pass('a broker that was killed and comes back is found');
 $nginx->stop();
 
 
+# A certificate that is enough: whose it is, is the user.
+
+my $own_port = free_port();
+my $own = $ca->certificate('gateway-tls');
+my $own_rabbit = Warren::RabbitMQ->private(
+    plugins => [qw(rabbitmq_management rabbitmq_auth_mechanism_ssl)],
+    settings => <<"END");
+listeners.ssl.1 = 127.0.0.1:$own_port
+ssl_options.cacertfile = @{[ $ca->file() ]}
+ssl_options.certfile = $server->{file}
+ssl_options.keyfile = $server->{key}
+ssl_options.verify = verify_peer
+ssl_options.fail_if_no_peer_cert = true
+ssl_cert_login_from = common_name
+auth_mechanisms.1 = PLAIN
+auth_mechanisms.2 = EXTERNAL
+END
+my $own_vhost = $own_rabbit->vhost('tls');
+
+$own_rabbit->user('gateway-tls', $own_vhost);
+Warren::AMQP->connect(url => $own_rabbit->url('guest', $own_vhost))
+    ->declare_exchange($_, 'direct') for qw(rpc replies);
+
+my $own_echo = Warren::Responder->new(
+    rabbit => $own_rabbit, vhost => $own_vhost, service => 'echo',
+    methods => { echo => sub {
+        return { status => 200, body => '"' . $_[0]{properties}{user_id} . '"' }
+    } }
+);
+
+sub to_own {
+    my ($certificate, %option) = @_;
+
+    return gateway(
+        url => $option{url}
+               // "amqps://gateway-tls\@localhost:$own_port/$own_vhost",
+        password => undef,
+        broker => "$trusted ssl_certificate $certificate->{file};"
+                  . " ssl_certificate_key $certificate->{key};"
+                  . ' sasl external;',
+        timeout => '30s'
+    );
+}
+
+$nginx = to_own($own);
+told($nginx, qr/broker is ready over TLSv1\.[23]/,
+     'a certificate is enough where the broker believes it');
+is(outcome(ask($nginx)), '200 "gateway-tls"',
+   'calls pass, by the user of the certificate');
+$nginx->stop();
+
+$nginx = to_own($client);
+told($nginx, qr/broker (?:refused user "gateway-tls"|closed the socket, as)/,
+     'a certificate of somebody whom the broker does not know is not');
+$nginx->stop();
+
+$nginx = to_own($client, url => "amqps://gateway\@localhost:$port/$vhost");
+told($nginx, qr/broker does not take EXTERNAL, but "[^"]*PLAIN/,
+     'nor is one where the broker wants a password');
+$nginx->stop();
+
+
 # what nginx -t refuses
 
 my $secret = spew(tempdir() . '/secret', "secret\n");
 
 sub is_invalid {
-    my ($text, $pattern, $name) = @_;
+    my ($text, $pattern, $name, %option) = @_;
 
     my ($is_valid, $output) = $nginx->test(<<"END");
 %%GLOBALS%%
 events {}
 http {
     %%HTTP%%
-    gateway_broker shop { $text password_file $secret; }
+    gateway_broker shop { $text @{[ $option{secret}
+                                    // "password_file $secret;" ]} }
 }
 END
     ok(!$is_valid, "$name is refused");
@@ -337,6 +400,18 @@ is_invalid("$url ssl_verify maybe;", qr/invalid ssl_verify "maybe", use "on"/,
            'a verification that is neither');
 is_invalid("$url $trusted $trusted",
            qr/"ssl_trusted_certificate" is duplicate/, 'an authority twice');
+is_invalid("$url sasl magic;", qr/invalid sasl "magic", use "plain" with/,
+           'a mechanism that is none');
+is_invalid("$url sasl plain; sasl plain;", qr/"sasl" is duplicate/,
+           'a mechanism twice');
+is_invalid("$url sasl external;", qr/"sasl external" and no "ssl_certificate"/,
+           'a certificate that is enough and not there', secret => '');
+is_invalid("$url $identity sasl external;",
+           qr/a "password_file": remove one of them/,
+           'a password beside a certificate that is enough');
+is_invalid('url amqp://g@localhost/; sasl external;',
+           qr/has settings of TLS, but no TLS/,
+           'a certificate that is enough without TLS', secret => '');
 is_invalid("$url ssl_name a; ssl_name b;", qr/"ssl_name" is duplicate/,
            'two names');
 

@@ -45,7 +45,7 @@ use constant QUEUE => 'amq.gen-fake';
 
 # An nginx that calls the service "echo" at /echo, started.  url: one or
 # several; main, http, broker, location: further lines of the configuration;
-# timeout (5s); password; nginx: what Warren::Nginx takes.
+# timeout (5s); password, undef for none; nginx: what Warren::Nginx takes.
 sub gateway {
     my (%option) = @_;
 
@@ -53,6 +53,8 @@ sub gateway {
     my $secret = tempdir('secrets') . '/gateway';
 
     spew($secret, $option{password} // 'secret', 0644);
+    my $password_file = exists $option{password} && !defined $option{password}
+                        ? '' : "password_file   $secret;";
 
     return Warren::Nginx->new(conf => <<"END", %{ $option{nginx} // {} })
 %%GLOBALS%%
@@ -64,7 +66,7 @@ http {
     gateway_zone    gateway:1m;
     gateway_broker  shop {
         url             $url;
-        password_file   $secret;
+        $password_file
         @{[ $option{broker} // '' ]}
     }
 
