@@ -10,7 +10,9 @@ use warnings;
 use Test::More;
 
 use lib 't/lib';
-use Warren::Lint qw(clean matching undocumented_functions directives settings);
+use Warren::Lint qw(
+    clean matching undocumented_functions directives settings untold unshown
+);
 
 
 # each rule finds what it is for
@@ -32,6 +34,21 @@ is_deeply([directives('a.c', "static ngx_command_t  x[] = {\n"
 is_deeply([settings('a.c', "    { \"a.b\", WR_SETTING_INT, \"1\", false,\n")],
           [['a.c:1', 'a.b']], 'settings are found in their table');
 
+my $page = "### x\n\n| | |\n|---|---|\n| Syntax | `x SIZE` |\n"
+           . "| Default | none |\n| Context | `http` |\n\n    x 1m;\n\n";
+
+is_deeply([untold('x', "$page### y\n")], [], 'a page may have all there is');
+is_deeply([untold('y', $page)], ['y has no heading'], 'or not be there');
+is_deeply([map { untold('x', $page =~ s/^\| $_.*\n//mr) }
+           qw(Default Context)],
+          ['x has no Default', 'x has no Context'], 'or lack a row');
+is_deeply([untold('x', $page =~ s/`x SIZE`/`y SIZE`/r)],
+          ['x is not in its syntax'], 'or be about something else');
+is_deeply([untold('x', ($page =~ s/    x 1m;//r) . "### y\n\n    x 1m;\n")],
+          ['x has no example'], 'or have its example elsewhere');
+is_deeply([unshown("a { b 1; } # d\n#c 1;\nx_e 1; e_x 2;\n", qw(a b c d e))],
+          [qw(c d e)], 'what is only in comments is not shown');
+
 
 # the tree
 
@@ -46,10 +63,13 @@ my %module = matching(qr{\Angx_gateway_module/http/.*\.c\z});
 my @directives = map { directives($_, $module{$_}) } sort keys %module;
 
 ok(scalar(@directives), 'there are directives');
-is(join("\n", map { "$_->[0]: $_->[1] is not in the module's README" }
-              grep { $readmes !~ /`[^`]*\b\Q$_->[1]\E\b/
-                     && $readmes !~ /^\s*\Q$_->[1]\E\b/m } @directives),
-   '', 'each directive is in the README');
+my %name = map { $_->[1] => 1 } @directives;
+my %conf = matching(qr{\Angx_gateway_module/conf/nginx\.conf\z});
+
+is(join("\n", map { untold($_, $readmes) } sort keys %name), '',
+   'each directive has a page in the README with all there is to it');
+is(join("\n", unshown(join('', values %conf), sort keys %name)), '',
+   'the annotated example has every directive');
 
 my %code = matching(qr{\A(?:shared|workers)/.*\.c\z});
 my %readme = matching(qr{\A(?:shared|workers)/(?:\w+/)?README\.md\z});

@@ -18,7 +18,7 @@ our @EXPORT_OK = qw(
     tree matching clean without_comments paragraphs
     layout functions braces head_comment
     includes nginx_first layers foreign_headers domain_words symbols
-    undocumented_functions directives settings
+    undocumented_functions directives settings untold unshown
     unfinished outside folders_without_readme
 );
 
@@ -512,6 +512,37 @@ sub directives {
     }
 
     return @found;
+}
+
+
+# What of a directive's page in a README is missing: its heading, the table
+# with syntax, default and context, or an example.
+sub untold {
+    my ($name, $readme) = @_;
+
+    my ($page) = $readme =~ /^### \Q$name\E\n(.*?)(?=^##|\z)/ms
+        or return ("$name has no heading");
+
+    return (
+        (map { "$name has no $_" }
+         grep { $page !~ /^\| \Q$_\E \| \S.* \|$/m }
+              qw(Syntax Default Context)),
+        $page =~ /^\| Syntax \| `\Q$name\E\b/m ? ()
+            : "$name is not in its syntax",
+        $page =~ /^    (?:\S.*[ {])?\Q$name\E(?=[ ;])/m
+        || $page =~ /^ {5,}\Q$name\E(?=[ ;])/m ? ()
+            : "$name has no example",
+    );
+}
+
+
+# Which directives a configuration does not use; comments do not count.
+sub unshown {
+    my ($conf, @names) = @_;
+
+    $conf =~ s/(?:^|(?<=\s))#.*$//mg;
+
+    return grep { $conf !~ /(?:\A|[\s{;])\Q$_\E(?=[\s;])/ } @names;
 }
 
 
