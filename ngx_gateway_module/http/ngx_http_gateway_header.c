@@ -5,6 +5,7 @@
  */
 
 #include "ngx_http_gateway_private.h"
+#include "ngx_http_gateway_version.h"
 
 
 ngx_int_t
@@ -66,10 +67,7 @@ ngx_http_gateway_header_out(ngx_http_request_t *r, char *name,
     h->key.data = (u_char *) name;
     h->value = *value;
     h->lowcase_key = NULL;
-
-#if (nginx_version >= 1023000)
-    h->next = NULL;
-#endif
+    ngx_http_gateway_set_next(h, NULL);
 
     if (h_r) {
         *h_r = h;

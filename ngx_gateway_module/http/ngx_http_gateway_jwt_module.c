@@ -12,6 +12,7 @@
 #include "ngx_http_gateway_jwt_revoked.h"
 #include "ngx_http_gateway_jwt_source.h"
 #include "ngx_http_gateway_trail.h"
+#include "ngx_http_gateway_version.h"
 
 
 #define NGX_HTTP_GATEWAY_JWT_OFF       0
@@ -790,10 +791,7 @@ ngx_http_gateway_jwt_challenge(ngx_http_request_t *r,
         if (h == NULL) {
             return NGX_ERROR;
         }
-
-#if (nginx_version >= 1023000)
-        h->next = r->headers_out.www_authenticate;
-#endif
+        ngx_http_gateway_set_next(h, r->headers_out.www_authenticate);
 
         r->headers_out.www_authenticate = h;
     }

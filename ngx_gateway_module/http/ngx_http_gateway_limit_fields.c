@@ -6,6 +6,7 @@
  */
 
 #include "ngx_http_gateway_limit_private.h"
+#include "ngx_http_gateway_version.h"
 
 
 static ngx_int_t ngx_http_gateway_limit_policies(ngx_http_request_t *r,
@@ -225,9 +226,7 @@ ngx_http_gateway_limit_field(ngx_http_request_t *r, const char *name,
     h->lowcase_key = (u_char *) lowcase;
     h->value.data = data;
     h->value.len = len;
-#if (nginx_version >= 1023000)
-    h->next = NULL;
-#endif
+    ngx_http_gateway_set_next(h, NULL);
 
     return NGX_OK;
 }

@@ -12,8 +12,8 @@ use Test::More;
 
 use lib 't/lib';
 use Warren::Lint qw(
-    clean matching tree includes nginx_first layers foreign_headers domain_words
-    symbols
+    clean matching tree includes nginx_first nginx_versions layers
+    foreign_headers domain_words symbols
 );
 use Warren::Test qw(build_dir run_command slurp source_dir);
 

@@ -17,8 +17,8 @@ use Warren::Test qw(slurp source_dir);
 our @EXPORT_OK = qw(
     tree matching clean without_comments paragraphs
     layout functions braces head_comment
-    includes nginx_first layers foreign_headers domain_words symbols
-    undocumented_functions directives settings untold unshown
+    includes nginx_first nginx_versions layers foreign_headers domain_words
+    symbols undocumented_functions directives settings untold unshown
     unfinished outside folders_without_readme
 );
 
@@ -317,6 +317,17 @@ sub nginx_first {
 
     return !defined $first || $first =~ /\A(?:"|<ngx_)/
            ? () : ("$path: includes $first> before nginx");
+}
+
+
+# Where versions of nginx differ is said in one header.
+sub nginx_versions {
+    my ($path, $text) = @_;
+
+    my @lines = split /\n/, $text;
+
+    return map { "$path:" . ($_ + 1) . ': asks for nginx\'s version' }
+           grep { $lines[$_] =~ /^\s*#.*\bnginx_version\b/ } 0 .. $#lines;
 }
 
 

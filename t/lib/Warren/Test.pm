@@ -42,6 +42,7 @@ my @at_exit;
 my @logs;
 my @complaints;
 my %children;
+my %let_go;
 my %ports;
 
 my $sanitizer_words = qr/
@@ -307,7 +308,10 @@ sub spawn {
 
 # Children that shall outlive this program.
 sub let_go {
-    delete @children{ grep { defined } @_ };
+    my @pids = grep { defined } @_;
+
+    delete @children{@pids};
+    @let_go{@pids} = ();
 }
 
 
@@ -386,7 +390,7 @@ sub remaining {
 
     for my $path (glob '/proc/[0-9]*') {
         my ($pid) = $path =~ m{(\d+)};
-        next if $pid == $$;
+        next if $pid == $$ || exists $let_go{$pid};
 
         my $stat = eval { slurp("$path/stat") } // next;
         my ($state, $parent) = $stat =~ /\) (\S) (\d+) /;
