@@ -44,7 +44,7 @@ typedef enum {
 } ngx_http_gateway_breaker_e;
 
 
-/* how a call may pass; in its ctx until the breaker was told of its end */
+/* how a call may pass, until the breaker was told of its end */
 
 typedef enum {
     ngx_http_gateway_pass_none = 0,
@@ -123,11 +123,11 @@ static char *ngx_http_gateway_breaker_time(ngx_conf_t *cf, ngx_str_t *value,
 static ngx_int_t ngx_http_gateway_breaker_probe(
     ngx_http_gateway_breaker_t *breaker, ngx_msec_t lost,
     ngx_uint_t *is_half_r);
-static void ngx_http_gateway_breaker_count(ngx_http_gateway_call_t *ctx,
+static void ngx_http_gateway_breaker_count(ngx_http_gateway_pass_t *pass,
     ngx_uint_t is_failure);
-static void ngx_http_gateway_breaker_probed(ngx_http_gateway_call_t *ctx,
+static void ngx_http_gateway_breaker_probed(ngx_http_gateway_pass_t *pass,
     ngx_int_t verdict);
-static void ngx_http_gateway_breaker_log(ngx_http_gateway_call_t *ctx,
+static void ngx_http_gateway_breaker_log(ngx_http_gateway_pass_t *pass,
     char *what);
 static void ngx_http_gateway_breaker_lock(ngx_http_gateway_breaker_t *breaker);
 static void ngx_http_gateway_breaker_unlock(
@@ -179,27 +179,27 @@ ngx_module_t  ngx_http_gateway_breaker_module = {
 
 
 ngx_int_t
-ngx_http_gateway_breaker_ask(ngx_http_gateway_call_t *ctx)
+ngx_http_gateway_breaker_ask(ngx_http_gateway_call_t *ctx,
+    const ngx_http_gateway_route_t *route, ngx_http_gateway_pass_t *pass,
+    ngx_uint_t *later_r)
 {
     ngx_int_t                          rc;
     ngx_uint_t                         is_half;
     ngx_msec_int_t                     left;
-    ngx_http_gateway_breaker_t        *breaker;
     ngx_http_gateway_breaker_state_t  *state;
 
-    static ngx_str_t  detail = ngx_string("the service failed too often and is "
-                                          "given a pause");
+    pass->how = ngx_http_gateway_pass_none;
+    pass->breaker = route->breaker;
+    pass->log = ctx->request->connection->log;
 
-    breaker = ctx->route->breaker;
-
-    if (breaker == NULL) {
+    if (pass->breaker == NULL) {
         return NGX_OK;
     }
 
-    state = breaker->state;
+    state = pass->breaker->state;
 
     if (state->state == ngx_http_gateway_breaker_closed) {
-        ctx->pass = ngx_http_gateway_pass_normal;
+        pass->how = ngx_http_gateway_pass_normal;
         return NGX_OK;
     }
 
@@ -207,15 +207,15 @@ ngx_http_gateway_breaker_ask(ngx_http_gateway_call_t *ctx)
 
     if (state->state == ngx_http_gateway_breaker_half || left <= 0) {
 
-        rc = ngx_http_gateway_breaker_probe(breaker,
+        rc = ngx_http_gateway_breaker_probe(pass->breaker,
                                             ngx_http_gateway_call_left(ctx),
                                             &is_half);
         if (is_half) {
-            ngx_http_gateway_breaker_log(ctx, "tried again");
+            ngx_http_gateway_breaker_log(pass, "tried again");
         }
 
         if (rc == NGX_OK) {
-            ctx->pass = ngx_http_gateway_pass_probe;
+            pass->how = ngx_http_gateway_pass_probe;
             return NGX_OK;
         }
 
@@ -224,8 +224,7 @@ ngx_http_gateway_breaker_ask(ngx_http_gateway_call_t *ctx)
 
     (void) ngx_atomic_fetch_add(&state->refused, 1);
 
-    ctx->later = left > 1000 ? (left + 999) / 1000 : 1;
-    ctx->detail = detail;
+    *later_r = left > 1000 ? (left + 999) / 1000 : 1;
 
     return NGX_BUSY;
 }
@@ -286,72 +285,68 @@ ngx_http_gateway_breaker_probe(ngx_http_gateway_breaker_t *breaker,
 
 
 void
-ngx_http_gateway_breaker_failed(ngx_http_gateway_call_t *ctx,
+ngx_http_gateway_breaker_failed(ngx_http_gateway_pass_t *pass,
     enum wire_error error)
 {
-    ngx_http_gateway_breaker_t  *breaker;
-
-    breaker = ctx->route->breaker;
-
-    if (breaker == NULL || ctx->pass == ngx_http_gateway_pass_none) {
+    if (pass->how == ngx_http_gateway_pass_none) {
         return;
     }
 
     /* what does not count proves nothing either */
 
-    if ((breaker->conf->outcomes & ngx_http_gateway_bit(error)) == 0) {
-        ngx_http_gateway_breaker_leave(ctx);
+    if ((pass->breaker->conf->outcomes & ngx_http_gateway_bit(error)) == 0) {
+        ngx_http_gateway_breaker_leave(pass);
 
-    } else if (ctx->pass == ngx_http_gateway_pass_probe) {
-        ngx_http_gateway_breaker_probed(ctx, NGX_ERROR);
+    } else if (pass->how == ngx_http_gateway_pass_probe) {
+        ngx_http_gateway_breaker_probed(pass, NGX_ERROR);
 
     } else {
-        ngx_http_gateway_breaker_count(ctx, 1);
+        ngx_http_gateway_breaker_count(pass, 1);
     }
 
-    ctx->pass = ngx_http_gateway_pass_none;
+    pass->how = ngx_http_gateway_pass_none;
 }
 
 
 void
-ngx_http_gateway_breaker_answered(ngx_http_gateway_call_t *ctx,
+ngx_http_gateway_breaker_answered(ngx_http_gateway_pass_t *pass,
     ngx_uint_t status)
 {
-    if (ctx->pass == ngx_http_gateway_pass_none) {
+    if (pass->how == ngx_http_gateway_pass_none) {
         return;
     }
 
     if (status == NGX_HTTP_INTERNAL_SERVER_ERROR) {
-        ngx_http_gateway_breaker_failed(ctx, WIRE_ERROR_INTERNAL);
+        ngx_http_gateway_breaker_failed(pass, WIRE_ERROR_INTERNAL);
         return;
     }
 
-    if (ctx->pass == ngx_http_gateway_pass_probe) {
-        ngx_http_gateway_breaker_probed(ctx, NGX_OK);
+    if (pass->how == ngx_http_gateway_pass_probe) {
+        ngx_http_gateway_breaker_probed(pass, NGX_OK);
 
     } else {
-        ngx_http_gateway_breaker_count(ctx, 0);
+        ngx_http_gateway_breaker_count(pass, 0);
     }
 
-    ctx->pass = ngx_http_gateway_pass_none;
+    pass->how = ngx_http_gateway_pass_none;
 }
 
 
 void
-ngx_http_gateway_breaker_leave(ngx_http_gateway_call_t *ctx)
+ngx_http_gateway_breaker_leave(ngx_http_gateway_pass_t *pass)
 {
-    if (ctx->pass == ngx_http_gateway_pass_probe) {
-        ngx_http_gateway_breaker_probed(ctx, NGX_DECLINED);
+    if (pass->how == ngx_http_gateway_pass_probe) {
+        ngx_http_gateway_breaker_probed(pass, NGX_DECLINED);
     }
 
-    ctx->pass = ngx_http_gateway_pass_none;
+    pass->how = ngx_http_gateway_pass_none;
 }
 
 
 /* of a closed breaker; the last failure that it takes opens it */
 
 static void
-ngx_http_gateway_breaker_count(ngx_http_gateway_call_t *ctx,
+ngx_http_gateway_breaker_count(ngx_http_gateway_pass_t *pass,
     ngx_uint_t is_failure)
 {
     ngx_uint_t                              i, n, is_opened;
@@ -360,7 +355,7 @@ ngx_http_gateway_breaker_count(ngx_http_gateway_call_t *ctx,
     ngx_http_gateway_breaker_state_t       *state;
     const ngx_http_gateway_breaker_conf_t  *conf;
 
-    breaker = ctx->route->breaker;
+    breaker = pass->breaker;
     state = breaker->state;
     conf = breaker->conf;
 
@@ -414,7 +409,7 @@ ngx_http_gateway_breaker_count(ngx_http_gateway_call_t *ctx,
     ngx_http_gateway_breaker_unlock(breaker);
 
     if (is_opened) {
-        ngx_log_error(NGX_LOG_WARN, ctx->request->connection->log, 0,
+        ngx_log_error(NGX_LOG_WARN, pass->log, 0,
                       "circuit breaker of service \"%V\" opened for %M ms: "
                       "%uA of %uA calls failed", &breaker->service, conf->open,
                       failed, ended);
@@ -425,7 +420,7 @@ ngx_http_gateway_breaker_count(ngx_http_gateway_call_t *ctx,
 /* verdict: NGX_OK, NGX_ERROR, or NGX_DECLINED when it proved nothing */
 
 static void
-ngx_http_gateway_breaker_probed(ngx_http_gateway_call_t *ctx,
+ngx_http_gateway_breaker_probed(ngx_http_gateway_pass_t *pass,
     ngx_int_t verdict)
 {
     char                                   *what;
@@ -434,7 +429,7 @@ ngx_http_gateway_breaker_probed(ngx_http_gateway_call_t *ctx,
     ngx_http_gateway_breaker_state_t       *state;
     const ngx_http_gateway_breaker_conf_t  *conf;
 
-    breaker = ctx->route->breaker;
+    breaker = pass->breaker;
     state = breaker->state;
     conf = breaker->conf;
     what = NULL;
@@ -471,17 +466,17 @@ ngx_http_gateway_breaker_probed(ngx_http_gateway_call_t *ctx,
     ngx_http_gateway_breaker_unlock(breaker);
 
     if (what) {
-        ngx_http_gateway_breaker_log(ctx, what);
+        ngx_http_gateway_breaker_log(pass, what);
     }
 }
 
 
 static void
-ngx_http_gateway_breaker_log(ngx_http_gateway_call_t *ctx, char *what)
+ngx_http_gateway_breaker_log(ngx_http_gateway_pass_t *pass, char *what)
 {
-    ngx_log_error(NGX_LOG_WARN, ctx->request->connection->log, 0,
+    ngx_log_error(NGX_LOG_WARN, pass->log, 0,
                   "circuit breaker of service \"%V\" %s",
-                  &ctx->route->breaker->service, what);
+                  &pass->breaker->service, what);
 }
 
 

@@ -172,6 +172,9 @@ ngx_http_gateway_call_send(ngx_http_gateway_call_t *ctx)
     ngx_int_t               rc;
     ngx_amqp_connection_t  *ac;
 
+    static ngx_str_t  paused = ngx_string("the service failed too often and is "
+                                          "given a pause");
+
     ctx->request->connection->log->action = "sending a call";
     ngx_str_null(&ctx->detail);
 
@@ -194,7 +197,10 @@ ngx_http_gateway_call_send(ngx_http_gateway_call_t *ctx)
         return ngx_http_gateway_call_park(ctx, NGX_HTTP_GATEWAY_LOOK);
     }
 
-    if (ngx_http_gateway_breaker_ask(ctx) != NGX_OK) {
+    if (ngx_http_gateway_breaker_ask(ctx, ctx->route, &ctx->pass, &ctx->later)
+        != NGX_OK)
+    {
+        ctx->detail = paused;
         return ngx_http_gateway_call_failed(ctx, WIRE_ERROR_UNAVAILABLE);
     }
 
@@ -219,7 +225,7 @@ ngx_http_gateway_call_send(ngx_http_gateway_call_t *ctx)
 
     /* nothing was sent: that is not the service's fault */
 
-    ngx_http_gateway_breaker_leave(ctx);
+    ngx_http_gateway_breaker_leave(&ctx->pass);
 
     switch (rc) {
 
@@ -455,7 +461,7 @@ ngx_http_gateway_call_answer(ngx_http_gateway_call_t *ctx,
         "2xx", "3xx", "4xx", "5xx"
     };
 
-    ngx_http_gateway_breaker_answered(ctx, reply->status);
+    ngx_http_gateway_breaker_answered(&ctx->pass, reply->status);
     ngx_http_gateway_call_settle(ctx);
 
     (void) ngx_atomic_fetch_add(&ctx->stats->replied, 1);
@@ -489,7 +495,7 @@ ngx_http_gateway_call_failed(ngx_http_gateway_call_t *ctx,
     ngx_str_t  *detail;
     ngx_msec_t  pause;
 
-    ngx_http_gateway_breaker_failed(ctx, error);
+    ngx_http_gateway_breaker_failed(&ctx->pass, error);
 
     if (ctx->later == 0 && ngx_http_gateway_retry_pause(ctx, error, &pause)) {
         ngx_http_gateway_call_cancel(ctx);
@@ -556,7 +562,7 @@ ngx_http_gateway_call_settle(ngx_http_gateway_call_t *ctx)
     ctx->is_running = 0;
     link = ctx->conf->link;
 
-    ngx_http_gateway_breaker_leave(ctx);
+    ngx_http_gateway_breaker_leave(&ctx->pass);
 
     if (ctx->timer.timer_set) {
         ngx_del_timer(&ctx->timer);

@@ -18,6 +18,7 @@ typedef struct {
     ngx_amqp_call_t                 call;     /* the first member */
     ngx_http_gateway_call_t        *owner;
     const ngx_http_gateway_part_t  *conf;
+    ngx_http_gateway_pass_t         pass;
 
     /* of a part that is missing, unless the worker told itself why */
     enum wire_error                 error;
@@ -44,6 +45,9 @@ struct ngx_http_gateway_parts_s {
 
 static ngx_http_gateway_parts_t *ngx_http_gateway_parts_create(
     ngx_http_gateway_call_t *ctx);
+static ngx_uint_t ngx_http_gateway_parts_may_pass(
+    ngx_http_gateway_parts_call_t *part, ngx_uint_t *later_r);
+static void ngx_http_gateway_parts_concern(ngx_http_gateway_parts_call_t *part);
 static void ngx_http_gateway_parts_end(ngx_amqp_call_t *call,
     ngx_amqp_end_e end, ngx_amqp_reply_t *from);
 static void ngx_http_gateway_parts_replied(ngx_http_gateway_parts_call_t *part,
@@ -75,12 +79,13 @@ ngx_int_t
 ngx_http_gateway_parts_start(ngx_http_gateway_call_t *ctx,
     ngx_amqp_connection_t *ac)
 {
-    ngx_int_t                  rc;
-    ngx_uint_t                 i;
-    ngx_amqp_call_t          **calls;
-    ngx_amqp_message_t        *messages;
-    ngx_http_gateway_call_t    one;
-    ngx_http_gateway_parts_t  *parts;
+    ngx_int_t                       rc;
+    ngx_uint_t                      i, n, later;
+    ngx_amqp_call_t               **calls;
+    ngx_amqp_message_t             *messages;
+    ngx_http_gateway_call_t         one;
+    ngx_http_gateway_parts_t       *parts;
+    ngx_http_gateway_parts_call_t  *part;
 
     parts = ngx_http_gateway_parts_create(ctx);
     if (parts == NULL) {
@@ -96,29 +101,64 @@ ngx_http_gateway_parts_start(ngx_http_gateway_call_t *ctx,
         return NGX_ERROR;
     }
 
+    /* from here on whatever ends the request lets go of the parts */
+
+    ctx->parts = parts;
+
     /* each message is that of a call which is this one but for its route */
 
     one = *ctx;
     one.is_part = 1;
+    later = 0;
 
-    for (i = 0; i < parts->n; i++) {
-        one.route = parts->calls[i].conf->route;
+    for (i = 0, n = 0; i < parts->n; i++) {
+        part = &parts->calls[i];
+        one.route = part->conf->route;
 
-        rc = ngx_http_gateway_message(&one, &messages[i]);
+        rc = ngx_http_gateway_message(&one, &messages[n]);
         if (rc != NGX_OK) {
             return rc;
         }
 
-        calls[i] = &parts->calls[i].call;
+        if (ngx_http_gateway_parts_may_pass(part, &later)) {
+            calls[n++] = &part->call;
+
+        } else if (!part->conf->is_optional) {
+            n = 0;
+            break;
+        }
     }
 
-    rc = ngx_amqp_calls_start(ac, calls, messages, parts->n);
+    if (n == 0) {
+        ngx_http_gateway_parts_concern(i < parts->n ? part : parts->calls);
+        ctx->later = later;
 
-    if (rc == NGX_OK) {
-        ctx->parts = parts;
+        return NGX_DECLINED;
     }
 
-    return rc;
+    parts->pending = n;
+
+    return ngx_amqp_calls_start(ac, calls, messages, n);
+}
+
+
+/* what a breaker refuses has ended before it was sent */
+
+static ngx_uint_t
+ngx_http_gateway_parts_may_pass(ngx_http_gateway_parts_call_t *part,
+    ngx_uint_t *later_r)
+{
+    if (ngx_http_gateway_breaker_ask(part->owner, part->conf->route,
+                                     &part->pass, later_r)
+        == NGX_OK)
+    {
+        return 1;
+    }
+
+    ngx_http_gateway_parts_failed(part, WIRE_ERROR_UNAVAILABLE);
+    part->is_done = 1;
+
+    return 0;
 }
 
 
@@ -140,7 +180,6 @@ ngx_http_gateway_parts_create(ngx_http_gateway_call_t *ctx)
 
     conf = ctx->route->parts->elts;
     parts->n = ctx->route->parts->nelts;
-    parts->pending = parts->n;
 
     part = ngx_pcalloc(pool, parts->n * sizeof(ngx_http_gateway_parts_call_t));
     if (part == NULL) {
@@ -169,6 +208,7 @@ ngx_http_gateway_parts_cancel(ngx_http_gateway_call_t *ctx,
 
     for (i = 0; i < ctx->parts->n; i++) {
         ngx_amqp_call_cancel(ac, &ctx->parts->calls[i].call);
+        ngx_http_gateway_breaker_leave(&ctx->parts->calls[i].pass);
     }
 }
 
@@ -284,6 +324,8 @@ ngx_http_gateway_parts_replied(ngx_http_gateway_parts_call_t *part,
         return;
     }
 
+    ngx_http_gateway_breaker_answered(&part->pass, part->reply.status);
+
     (void) ngx_atomic_fetch_add(
                &part->conf->route->stats->replies[part->reply.status / 100
                                                   - 2], 1);
@@ -323,6 +365,11 @@ ngx_http_gateway_parts_value(ngx_http_gateway_parts_call_t *part)
     }
 
     if (!ngx_http_gateway_parts_has_room(part, reply->body.len)) {
+
+        /* the others may be to blame: alone it would be an answer */
+
+        ngx_http_gateway_breaker_answered(&part->pass, reply->status);
+
         return "the parts together are larger than gateway_max_reply";
     }
 
@@ -427,6 +474,8 @@ ngx_http_gateway_parts_failed(ngx_http_gateway_parts_call_t *part,
     part->is_missing = 1;
     part->error = error;
 
+    ngx_http_gateway_breaker_failed(&part->pass, error);
+
     (void) ngx_atomic_fetch_add(&part->conf->route->stats->outcomes[error], 1);
     ngx_http_gateway_parts_duration(part);
 }
@@ -446,14 +495,25 @@ ngx_http_gateway_parts_duration(ngx_http_gateway_parts_call_t *part)
 static ngx_int_t
 ngx_http_gateway_parts_give_up(ngx_http_gateway_parts_call_t *part)
 {
+    if (part->is_told) {
+        return ngx_http_gateway_call_answer(part->owner, &part->reply);
+    }
+
+    ngx_http_gateway_parts_concern(part);
+
+    return ngx_http_gateway_call_failed(part->owner, part->error);
+}
+
+
+/* tells which part a problem is about, if there is memory for it */
+
+static void
+ngx_http_gateway_parts_concern(ngx_http_gateway_parts_call_t *part)
+{
     u_char                   *p;
     ngx_http_gateway_call_t  *ctx;
 
     ctx = part->owner;
-
-    if (part->is_told) {
-        return ngx_http_gateway_call_answer(ctx, &part->reply);
-    }
 
     p = ngx_pnalloc(ctx->request->pool, sizeof("it concerns the part ")
                                         + part->conf->name.len);
@@ -463,8 +523,6 @@ ngx_http_gateway_parts_give_up(ngx_http_gateway_parts_call_t *part)
                                       &part->conf->name)
                           - p;
     }
-
-    return ngx_http_gateway_call_failed(ctx, part->error);
 }
 
 

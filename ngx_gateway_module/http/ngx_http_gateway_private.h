@@ -198,6 +198,15 @@ typedef struct {
 } ngx_http_gateway_loc_conf_t;
 
 
+/* how a call passed its service's breaker; zeroed: it asked none */
+
+typedef struct {
+    ngx_http_gateway_breaker_t  *breaker;
+    ngx_log_t                   *log;
+    ngx_uint_t                   how;         /* of breaker_module.c */
+} ngx_http_gateway_pass_t;
+
+
 /* a request's life as a call; in the request's pool */
 
 typedef struct {
@@ -212,7 +221,7 @@ typedef struct {
     uint64_t                     started_usec;
     ngx_uint_t                   retries;     /* begun so far */
     enum wire_error              retried;     /* why the last one was */
-    ngx_uint_t                   pass;        /* of breaker_module.c */
+    ngx_http_gateway_pass_t      pass;
     ngx_uint_t                   later;       /* s: a breaker refused it */
 
     /* the client's Idempotency-Key; empty: none counts */
@@ -463,8 +472,10 @@ char *ngx_http_gateway_arg_add(ngx_conf_t *cf, ngx_array_t **args,
 /* ngx_http_gateway_parts.c */
 
 /*
- * Sends the calls of all parts at once.  Returns what ngx_amqp_calls_start()
- * does, or an HTTP status if one of their messages cannot be made.
+ * Sends the calls of all parts at once, but for optional ones whose service's
+ * breaker is open.  Returns what ngx_amqp_calls_start() does, or an HTTP status
+ * if one of their messages cannot be made.  NGX_DECLINED too if a breaker
+ * refuses one that must be there, or all; ctx->later is then set.
  */
 ngx_int_t ngx_http_gateway_parts_start(ngx_http_gateway_call_t *ctx,
     ngx_amqp_connection_t *ac);
@@ -603,16 +614,19 @@ typedef struct {
 } ngx_http_gateway_breaker_stats_t;
 
 /*
- * Whether a call may be sent.  NGX_OK: one of the three below is told how it
- * ended, the last one of them whenever it is not known.  NGX_BUSY: its service
- * has a pause, for ctx->later seconds, and ctx->detail says so.
+ * Whether a call of a route may be sent.  NGX_OK: one of the three below is
+ * told how it ended, the last one of them whenever it is not known; none of
+ * them counts it twice.  NGX_BUSY: its service has a pause, of *later_r
+ * seconds.
  */
-ngx_int_t ngx_http_gateway_breaker_ask(ngx_http_gateway_call_t *ctx);
-void ngx_http_gateway_breaker_failed(ngx_http_gateway_call_t *ctx,
+ngx_int_t ngx_http_gateway_breaker_ask(ngx_http_gateway_call_t *ctx,
+    const ngx_http_gateway_route_t *route, ngx_http_gateway_pass_t *pass,
+    ngx_uint_t *later_r);
+void ngx_http_gateway_breaker_failed(ngx_http_gateway_pass_t *pass,
     enum wire_error error);
-void ngx_http_gateway_breaker_answered(ngx_http_gateway_call_t *ctx,
+void ngx_http_gateway_breaker_answered(ngx_http_gateway_pass_t *pass,
     ngx_uint_t status);
-void ngx_http_gateway_breaker_leave(ngx_http_gateway_call_t *ctx);
+void ngx_http_gateway_breaker_leave(ngx_http_gateway_pass_t *pass);
 
 /* Finds or makes the states in shared memory.  NGX_OK or NGX_ERROR. */
 ngx_int_t ngx_http_gateway_breaker_share(ngx_http_gateway_main_conf_t *gmcf,

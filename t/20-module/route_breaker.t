@@ -34,6 +34,8 @@ http {
     }
     gateway_breaker echo  failures=3 window=1h open=1h;
     gateway_breaker quick failures=1 open=200ms;
+    gateway_breaker brief failures=1 open=200ms;
+    gateway_breaker left  failures=1 ratio=1% open=1h;
     gateway_breaker two   failures=1 open=100ms probes=2;
     gateway_breaker half  failures=2 ratio=50% window=1h open=1h;
     gateway_breaker none  failures=2 on=no_route open=1h;
@@ -64,6 +66,26 @@ http {
             gateway_fallback \@monolith unavailable;
         }
         location \@monolith { return 200 monolith; }
+        location = /parts {
+            gateway_part must left a;
+            gateway_part may right a optional;
+        }
+        location = /left { gateway_route call left a; }
+        location = /right { gateway_route call right a; }
+        location = /maybe { gateway_part may right a optional; }
+        location = /probed {
+            gateway_part must brief a;
+            gateway_part may right a optional;
+        }
+        location = /stopped {
+            gateway_part may brief a optional;
+            gateway_part must left a;
+        }
+        location = /late {
+            gateway_part must slow a;
+            gateway_timeout 1ms;
+        }
+        location = /brief { gateway_route call brief a; }
         location = /metrics { gateway_metrics; }
     }
 }
@@ -247,6 +269,65 @@ is(state('two'), 1, 'one that went well is not enough');
 $broker->reply($other, 200, '{}');
 $second->answer();
 is(state('two'), 0, 'two are');
+
+
+# answers in parts
+
+sub parts {
+    my ($path, %how) = @_;
+
+    my $client = ask($path);
+    for (1 .. keys %how) {
+        my $call = publish();
+        $broker->reply($call, $how{ $call->{routing_key} }, '{}');
+    }
+
+    return $client->answer();
+}
+
+my $parts = parts('/parts', left => 200, right => 500);
+is($parts->{status}, 200, 'a part that fails');
+is(state('right'), 2, 'is a failure of its service');
+is(state('left'), 0, 'and of no other');
+is_refused('/right', 'whose breaker refuses calls of all kinds');
+
+$parts = parts('/parts', left => 200);
+is($parts->{status}, 200, 'a part of a service that has a pause');
+is($parts->{json}{missing}{may}{type}, 'urn:warren:error:unavailable',
+   'is missing at once');
+is_deeply($parts->{json}{must}, {}, 'while the others are sent');
+is($parts->{headers}{'retry-after'}, undef, 'the answer is one');
+is(metric('gateway_route_requests_total{route="/parts right.a",'
+          . 'outcome="unavailable"}'), 1, 'it is counted');
+$r = is_refused('/maybe', 'without any part there is no answer');
+cmp_ok($r->{headers}{'retry-after'}, '>', 3000, 'for as long as the pause');
+
+is(parts('/parts', left => 500)->{status}, 500, 'one that must be there');
+is(state('left'), 2, 'opens its breaker');
+$r = is_refused('/parts', 'and then there is no answer');
+cmp_ok($r->{headers}{'retry-after'}, '>', 3000, 'for as long');
+is($r->{json}{detail}, 'it concerns the part must', 'and the part is named');
+
+$client = ask('/late');
+publish();
+is($client->answer()->{status}, 504, 'the deadline of parts');
+is(state('slow'), 2, 'is a failure as well');
+
+is(end('/brief', 500)->{status}, 500, 'a short pause');
+($client, $call) = probe('/probed');
+is(state('brief'), 1, 'ends with a part as the probe');
+is_refused('/probed', 'while other parts are refused');
+$gone = metric('gateway_clients_gone_total');
+$client->close();
+wait_for(sub { metric('gateway_clients_gone_total') > $gone }, 40, 'the end');
+is_refused('/stopped', 'a part that may pass is not sent without the others')
+    for 1, 2;
+is(state('brief'), 1, 'which proves nothing');
+($client, $call) = probe('/probed');
+$broker->reply($call, 200, '{}');
+is($client->answer()->{status}, 200, 'a part that goes well');
+is(state('brief'), 0, 'closes it');
+is(metric('gateway_inflight'), 0, 'and nothing is left in flight');
 
 
 # a lost connection
