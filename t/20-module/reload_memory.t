@@ -79,7 +79,9 @@ http {
 }
 END
 
-my $token = $keys[-1]->token({ sub => 'anna', realm => { roles => ['admin'] } });
+my $token = $keys[-1]->token(
+    { sub => 'anna', realm => { roles => ['admin'] } }
+);
 
 
 sub status {
