@@ -150,16 +150,14 @@ ngx_http_gateway_fallback_merge_loc_conf(ngx_conf_t *cf, void *parent,
     ngx_http_gateway_fallback_loc_conf_t  *conf = child;
 
     ngx_uint_t                    i;
-    ngx_http_core_loc_conf_t     *clcf;
     ngx_http_gateway_fallback_t  *fallback;
     ngx_http_gateway_loc_conf_t  *glcf;
 
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     glcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_gateway_route_module);
 
     /* with the routes, that "if" and limit_except take over */
 
-    if (conf->fallbacks == NULL && clcf->noname && glcf->routes) {
+    if (conf->fallbacks == NULL && glcf->is_lent) {
         conf->fallbacks = prev->fallbacks;
     }
 

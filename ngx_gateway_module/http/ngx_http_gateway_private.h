@@ -195,6 +195,9 @@ typedef struct {
     ngx_msec_t                   timeout;
     size_t                       max_body;
     size_t                       max_reply;
+
+    /* of "if" and limit_except: routes are those of the location around it */
+    unsigned                     is_lent:1;
 } ngx_http_gateway_loc_conf_t;
 
 

@@ -172,6 +172,7 @@ ngx_http_gateway_create_loc_conf(ngx_conf_t *cf)
      *     conf->use = { 0, NULL };
      *     conf->link = NULL;
      *     conf->allow = { 0, NULL };
+     *     conf->is_lent = 0;
      */
 
     conf->args = NGX_CONF_UNSET_PTR;
@@ -209,6 +210,7 @@ ngx_http_gateway_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     {
         conf->routes = prev->routes;
         conf->allow = prev->allow;
+        conf->is_lent = (conf->routes != NULL);
     }
 
     if (conf->routes == NULL) {

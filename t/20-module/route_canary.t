@@ -103,6 +103,13 @@ http {
             gateway_route call old get;
             gateway_canary list=alice call new get;
         }
+        location = /own {
+            gateway_route GET,PUT call old get;
+            gateway_canary 100% key=$remote_addr call new get;
+            gateway_fallback @monolith no_route;
+            if ($arg_x) { gateway_route call old put; }
+            limit_except GET { gateway_route PUT call old put; }
+        }
         location @monolith { return 200 "\"monolith $request_method\""; }
         location = /metrics { gateway_metrics; }
     }
@@ -188,6 +195,9 @@ is(ask('/if'), 'old.get', 'and 0 is no');
 is(ask('/key?a=a&b=b'), 'new.get', 'a key may have several parts');
 is(ask('/key?a=a&b=c'), 'old.get', 'which all count');
 is(ask('/nested?x=1', 'alice'), 'new.get', '"if" takes over the canary');
+is(ask('/own', 'alice'), 'new.get', 'a canary takes the route beside it');
+is(ask('/own?x=1', 'alice'), 'old.put', 'and none that "if" has of its own');
+is(ask('/own', 'alice', 'PUT'), 'old.put', 'nor one of limit_except');
 
 
 # after admission
