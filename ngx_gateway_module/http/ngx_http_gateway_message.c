@@ -112,6 +112,7 @@ ngx_http_gateway_message_body(ngx_http_gateway_call_t *ctx,
 
     static ngx_str_t  json = ngx_string(WIRE_CONTENT_JSON);
     static ngx_str_t  detail = ngx_string("the Content-Type is too long");
+    static ngx_str_t  size = ngx_string("the body is too large for this place");
 
     r = ctx->request;
     message->content_type = json;
@@ -142,6 +143,12 @@ ngx_http_gateway_message_body(ngx_http_gateway_call_t *ctx,
 
     for (cl = message->body; cl; cl = cl->next) {
         message->body_size += ngx_buf_size(cl->buf);
+    }
+
+    /* it may have been read where another limit held, before a redirect */
+
+    if (message->body_size > (off_t) ctx->conf->max_body) {
+        return ngx_http_gateway_refuse(r, WIRE_ERROR_TOO_LARGE, &size);
     }
 
     return NGX_OK;

@@ -89,6 +89,16 @@ http {
             gateway_route call echo large;
             gateway_arg size $arg_size;
         }
+        location = /early {
+            mirror /sink;
+            try_files /nothing =404;
+            error_page 404 = @early;
+        }
+        location = /sink { return 204; }
+        location @early {
+            gateway_max_body 1k;
+            gateway_route POST call echo same;
+        }
         location = /metrics { gateway_metrics; }
     }
 }
@@ -194,6 +204,17 @@ is_too_large($nginx->post('/same', bytes(6 * MB + 1)),
              'a body beyond gateway_max_body');
 is_too_large($nginx->post('/small', bytes(1025)), 'one beyond a smaller one');
 is($nginx->post('/small', bytes(1024))->{status}, 200, 'and no other');
+
+
+# nginx may have read a body before it came to a route
+
+my $early = bytes(1024);
+is($nginx->post('/early', $early)->{body}, $early,
+   'a body that was read before is passed on');
+is($nginx->post('/early', '')->{body}, '', 'as is none');
+is_too_large($nginx->post('/early', bytes(1025)),
+             'one that was read before, and is beyond the limit here,');
+is_too_large($nginx->post('/early', bytes(2 * MB)), 'one in a file');
 
 SKIP: {
     skip 'these are words of HTTP/1.1', 11 if is_http2();
