@@ -18,7 +18,7 @@
 
 static void read_with(struct wr_request *req, bool has_failed,
     struct wr_history *history_r);
-static const struct wr_json *brought(const struct wr_request *req);
+static const struct wr_json *past(const struct wr_request *req);
 static void put_old(struct wr_json_writer *w, const struct wr_json *failures,
     size_t max);
 static void put_failure(struct wr_json_writer *w, const char *at,
@@ -59,7 +59,7 @@ read_with(struct wr_request *req, bool has_failed,
     struct wr_json_writer  *w;
     const struct wr_json   *old;
 
-    old = brought(req);
+    old = past(req);
     first_at = wr_json_text(old, "first_at", 0, AT_MAX, NULL);
 
     if (first_at[0] == '\0') {
@@ -93,16 +93,20 @@ read_with(struct wr_request *req, bool has_failed,
 /* An empty value if there is none, or none that is believed. */
 
 static const struct wr_json *
-brought(const struct wr_request *req)
+past(const struct wr_request *req)
 {
     const char            *text, *error;
     const struct wr_json  *old;
 
-    text = wr_message_text(req->msg, WIRE_HEADER_HISTORY);
+    text = req->history;
 
     if (text == NULL
-        || strcmp(req->msg->user_id, wr_broker_user(req->lane->broker)) != 0)
+        && strcmp(req->msg->user_id, wr_broker_user(req->lane->broker)) == 0)
     {
+        text = wr_message_text(req->msg, WIRE_HEADER_HISTORY);
+    }
+
+    if (text == NULL) {
         return wr_json_empty();
     }
 

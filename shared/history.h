@@ -4,7 +4,8 @@
  * What became of a message so far: when it was sent first, and each failure.
  *
  * It travels with the message, in a header, over the rungs and from a dead
- * letter back to its service.  A message that acts leaves nothing behind.
+ * letter back to its service; while an event in order is tried again where it
+ * stands, its lane keeps it.  A message that acts leaves nothing behind.
  */
 
 #ifndef WARREN_HISTORY_H

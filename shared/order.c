@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "history.h"
 #include "lane_private.h"
 #include "order.h"
 
@@ -201,6 +202,7 @@ wr_order_hold(struct wr_lane *lane, struct wr_request *req)
     ms = req->is_free ? WR_LANE_BUSY_MS : pause_ms(lane, req->attempt);
 
     if (!req->is_free) {
+        req->history = wr_history_header(req);
         req->attempt++;
         wr_stats_add(WR_STAT_messages_repeated_in_order, 1);
         wr_log_info(&req->log, "attempt %d failed, and what follows waits: %s",

@@ -118,6 +118,9 @@ struct wr_request {
     /* of events in order: those of one key follow one another */
     const char               *key;          /* NULL: in no order */
     uint32_t                  key_hash;
+    const char               *history;      /* with the failures here; NULL:
+                                               none, what it brings counts */
+
     struct wr_json_errors     errors;
     size_t                    gather_errors;    /* count after .gather */
     bool                      is_body_bad;      /* one of the later errors */

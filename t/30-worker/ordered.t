@@ -146,6 +146,10 @@ sub dead {
     is($echo->sql('select home, attempts from dead_letter'
                   . " where message_id = '$id'"), 'events.echo|8',
        'after so many attempts, in their place');
+    is($echo->sql("select string_agg(f ->> 'attempt', ' ') from dead_letter,"
+                  . ' jsonb_array_elements(history) as f'
+                  . " where message_id = '$id'"), '1 2 3 4 5 6 7 8',
+       'each of which its history tells');
 
     $id = step('stopped', again => 1, refuse => JSON::PP::true);
     step('stopped');
