@@ -30,9 +30,9 @@
 
 
 /* The first try after a loss is within this time, each further one within
-   twice as long. */
+   twice as long; a server that was away for long finds its lanes soon. */
 #define BACKOFF_MIN_MS    250
-#define BACKOFF_MAX_MS    30000
+#define BACKOFF_MAX_MS    5000
 
 /* A server that takes connections and drops them again is not tried as often
    as one that was there for so long. */
@@ -666,10 +666,13 @@ back_off(struct wr_lane *lane, int *tries)
 {
     int64_t  most_ms, ms;
 
-    most_ms = (*tries < 9) ? (int64_t) BACKOFF_MIN_MS << *tries
-                           : BACKOFF_MAX_MS;
-    most_ms = (most_ms < BACKOFF_MAX_MS) ? most_ms : BACKOFF_MAX_MS;
-    (*tries)++;
+    most_ms = BACKOFF_MAX_MS;
+
+    if (BACKOFF_MIN_MS << *tries < BACKOFF_MAX_MS) {
+        most_ms = BACKOFF_MIN_MS << *tries;
+        (*tries)++;
+    }
+
     ms = random() % most_ms + 1;
     lane->retry_ms = wr_clock_ms() + ms;
     wr_log_debug(&lane->log, "next try in %" PRId64 " ms", ms);

@@ -112,8 +112,14 @@ sub come_back {
 sub restarted {
     mark();
     $broker->stop();
-    wait_for(sub { (grep { /next try in/ } lines()) >= 64 }, 60,
+    wait_for(sub { (grep { /next try in/ } lines()) >= 128 }, 90,
              'some tries of each lane');
+
+    my ($longest) = sort { $b <=> $a }
+                    map { /"next try in (\d+) ms"/ } lines();
+    cmp_ok($longest, '<=', 5000, 'however long it is away, lanes look for it');
+    cmp_ok($longest, '>', 1000, 'though not without a pause');
+
     $broker->start();
     ready_again('broker');
 
