@@ -381,6 +381,13 @@ sub refusals {
     ($status, $output) = apply('--from', "$dir/bad.json");
     is($status, 1, 'a name that would be a pattern is refused');
 
+    spew("$dir/rival.json", '{"service":"rival","channels":["sms","email"]}');
+    ($status, $output) = apply('--vhost', $vhost, '--from', $from[0],
+                               '--from', "$dir/rival.json");
+    is($status, 1, 'a channel that two services serve is refused');
+    like($output, qr/channel "email" is served by $service and by rival/,
+         'and whose it is told');
+
     ($status, $output) = apply('--worker', '/bin/false');
     is($status, 1, 'a program that is no worker is refused');
     like($output, qr{/bin/false --topology failed}, 'and told');

@@ -349,6 +349,40 @@ check_ordered(const json_t *service, const char **error_r)
 }
 
 
+int
+topology_check_channels(const json_t *services, const json_t *service,
+    const char **error_r)
+{
+    size_t       i, j, k;
+    json_t      *other, *theirs, *ours;
+    const char  *name, *owner;
+
+    name = json_string_value(json_object_get(service, "service"));
+
+    json_array_foreach(services, i, other) {
+        owner = json_string_value(json_object_get(other, "service"));
+
+        if (strcmp(owner, name) == 0) {
+            continue;
+        }
+
+        json_array_foreach(json_object_get(other, "channels"), j, theirs) {
+            json_array_foreach(json_object_get(service, "channels"), k, ours) {
+                if (json_equal(theirs, ours)) {
+                    *error_r = text_error("channel \"%s\" is served by %s and "
+                                          "by %s: only one service may",
+                                          json_string_value(ours), owner,
+                                          name);
+                    return -1;
+                }
+            }
+        }
+    }
+
+    return 0;
+}
+
+
 json_t *
 topology_expand(const json_t *services)
 {

@@ -28,6 +28,12 @@
  */
 int topology_check_service(const json_t *service, const char **error_r);
 
+/* Whether a checked service serves a channel that another one of services
+   serves: each would get a part of its messages.  Returns 0, or -1 and the
+   reason. */
+int topology_check_channels(const json_t *services, const json_t *service,
+    const char **error_r);
+
 /*
  * The whole topology of these services, an array of such objects.  The caller
  * releases it.

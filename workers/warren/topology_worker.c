@@ -148,7 +148,9 @@ add(json_t *services, const char *name, int fd, const char **error_r)
         return -1;
     }
 
-    if (topology_check_service(service, &error) == -1) {
+    if (topology_check_service(service, &error) == -1
+        || topology_check_channels(services, service, &error) == -1)
+    {
         *error_r = text_error("%s: %s", name, error);
         json_decref(service);
         return -1;
