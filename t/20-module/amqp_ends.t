@@ -117,6 +117,14 @@ $broker->reply({ routing_key => 'echo',
     ->wait_read();
 is(counter($nginx, 'late'), ++$late, 'a guessed id meets nobody');
 
+for (1 .. 2000) {
+    my $id = join '', map { sprintf '%04x', rand 65536 } 1 .. 4;
+    $broker->reply({ routing_key => 'echo',
+                     properties => { correlation_id => $id } }, 200, 'guessed');
+}
+$broker->wait_read();
+is(counter($nginx, 'late'), $late += 2000, 'nor do two thousand');
+
 my $foreign = counter($nginx, 'foreign');
 
 $broker->reply($call, 200, 'forged', user_id => 'mallory')->wait_read();

@@ -128,6 +128,8 @@ $server .= <<'END';
         gateway_require POST,PUT scope has write;
         gateway_require GET scope has read;
     }
+    location = /says_401 { gateway_jwt on; gateway_require a is 1 status=401; }
+    location = /says_403 { gateway_jwt on; gateway_require a is 1; }
     location = /several {
         gateway_jwt on;
         gateway_require a is 1;
@@ -258,6 +260,9 @@ like($answer->{headers}{'www-authenticate'}, qr/error="invalid_token"/,
      'of an invalid token');
 is(status('/several', { a => 1, b => 2 }), 403, 'the next rule says 403');
 is(status('/several', { a => 1, b => 2, c => 3 }), 200, 'all of them open');
+
+is(join(' ', map { status($_, { a => 2 }) } (qw(/says_401 /says_403)) x 3),
+   '401 403 401 403 401 403', 'a status is that of its location alone');
 
 like(ask('/scope', { scope => 'orders:read' })->{headers}{'www-authenticate'},
      qr/\ABearer\ realm="shop",\ error="insufficient_scope",\ error_description

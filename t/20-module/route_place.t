@@ -151,6 +151,10 @@ http {
             auth_request /no;
             try_files /oops.html =404;
         }
+        location = /allowed_call {
+            auth_request /none;
+            gateway_route POST call echo one;
+        }
         location = /none { gateway_route GET,POST call echo none; }
         location = /no { gateway_route GET,POST call echo no; }
 
@@ -234,6 +238,8 @@ is(() = $r->{raw} =~ /x-request-id/ig, 0,
 body_is('/var.shtml', '[one - 0]!', 'a call may be read into a variable');
 
 body_is('/allowed', "oops\n", 'a call may admit a request');
+body_is('/allowed_call', "[one - $_]", "one with a body of $_ bytes, too",
+        'POST', 'x' x $_) for 0, 5, 100_000;
 is($nginx->get('/forbidden')->{status}, 403, 'a call may refuse a request');
 
 body_is('/mirrored', '[one - 5]', 'a call may be mirrored', 'POST', 'hello');
