@@ -22,6 +22,13 @@ wr_ask(struct wr_request *req, const char *service, const char *method)
     struct wr_ask      *ask;
     struct wr_message  *msg;
 
+    if (req->has_tx) {
+        req->misuse = wr_arena_printf(req->arena, "wr_ask() of %s.%s outside "
+                                      "of .gather: nobody is asked", service,
+                                      method);
+        wr_log_error(&req->log, "%s", req->misuse);
+    }
+
     msg = req->msg;
     ask = wr_arena_alloc(req->arena, sizeof(struct wr_ask));
     ask->req = req;

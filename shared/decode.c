@@ -19,6 +19,9 @@
 /* No broker takes a longer one. */
 #define EXPIRATION_MAX_MS  UINT32_MAX
 
+/* between two lines about senders that are not believed */
+#define DOUBT_PAUSE_MS     60000
+
 
 static int64_t wait_us(const struct wr_message *msg);
 static void decode_home(struct wr_request *req);
@@ -32,6 +35,7 @@ static void check(struct wr_request *req);
 static void check_call(struct wr_request *req);
 static void check_command(struct wr_request *req);
 static void check_event(struct wr_request *req);
+static void tell_doubt(struct wr_request *req);
 static void refuse_untrusted(struct wr_request *req, const char *reason);
 
 
@@ -268,9 +272,45 @@ decode_identity(struct wr_request *req)
         req->sub = wr_message_text(msg, WIRE_HEADER_SUB);
         req->scope = wr_message_text(msg, WIRE_HEADER_SCOPE);
 
-    } else if (req->kind == WR_CALL) {
+        return;
+    }
+
+    if (req->kind == WR_CALL) {
         wr_stats_add(WR_STAT_messages_untrusted, 1);
     }
+
+    tell_doubt(req);
+}
+
+
+/*
+ * Its handler sees nobody, and refuses who was let in at the gateway: only this
+ * line explains that.  Anybody on the broker may cause it, so it does not come
+ * with each message.  Events name somebody as well, and are no request of his.
+ */
+
+static void
+tell_doubt(struct wr_request *req)
+{
+    int64_t          now_ms;
+    struct wr_lane  *lane;
+
+    if ((req->kind != WR_CALL && req->kind != WR_COMMAND)
+        || wr_message_text(req->msg, WIRE_HEADER_SUB) == NULL)
+    {
+        return;
+    }
+
+    lane = req->lane;
+    now_ms = wr_clock_ms();
+
+    if (lane->doubted_ms != 0 && now_ms - lane->doubted_ms < DOUBT_PAUSE_MS) {
+        return;
+    }
+
+    lane->doubted_ms = now_ms;
+    wr_log_warn(&req->log, "whom \"%.100s\" speaks for is not believed: "
+                "trusted_users does not name this user", req->sender);
 }
 
 

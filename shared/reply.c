@@ -20,7 +20,10 @@ void
 wr_reply(struct wr_request *req, int status, const char *json, size_t len)
 {
     if (status < 200 || status > 299) {
-        wr_log_error(&req->log, "handler replied with status %d", status);
+        req->misuse = wr_arena_printf(req->arena, "wr_reply() with status %d: "
+                                      "it takes 200 to 299, wr_refuse() says "
+                                      "no", status);
+        wr_log_error(&req->log, "%s", req->misuse);
         status = 200;
     }
 
@@ -38,7 +41,9 @@ wr_reply_header(struct wr_request *req, const char *name, const char *value)
     const char  *full;
 
     if (!wire_reply_header_may_pass(name, strlen(name))) {
-        wr_log_error(&req->log, "handler may not set header \"%s\"", name);
+        req->misuse = wr_arena_printf(req->arena, "handler may not set header "
+                                      "\"%s\"", name);
+        wr_log_error(&req->log, "%s", req->misuse);
         return;
     }
 
@@ -68,8 +73,9 @@ wr_refuse(struct wr_request *req, enum wire_error error, const char *detail)
     info = wire_error_info(error);
 
     if (info->status < 400 || info->status > 499) {
-        wr_log_error(&req->log, "handler may not refuse with \"%s\"",
-                     info->name);
+        req->misuse = wr_arena_printf(req->arena, "handler may not refuse "
+                                      "with \"%s\"", info->name);
+        wr_log_error(&req->log, "%s", req->misuse);
         error = WIRE_ERROR_INVALID;
         info = wire_error_info(error);
     }

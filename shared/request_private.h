@@ -143,6 +143,7 @@ struct wr_request {
     struct wr_announcement  **last_announcement;
     size_t                    nannouncements;
     struct wr_ask            *asks;
+    const char               *misuse;       /* of these functions; for tests */
 
     /* what became of it */
     enum wr_inbox_state       inbox;

@@ -46,6 +46,11 @@ wr_test_run(struct wr_test *test)
 
     wr_reply_complete(req);
 
+    if (req->outcome == WR_BROKEN) {
+        wr_test_diag("%s is broken: %s", req->msg->type,
+                     wr_test_reason(test));
+    }
+
     return req->outcome;
 }
 
@@ -61,6 +66,11 @@ gather(struct wr_test *test, struct wr_request *req)
 
     outcome = req->handler->gather(req);
     wr_request_gathered(req);
+
+    if (req->misuse != NULL) {
+        fail(req, req->misuse);
+        return;
+    }
 
     if (outcome != WR_DONE) {
         wr_request_decide(req, outcome, req->reason);
@@ -206,6 +216,11 @@ check(struct wr_test *test, struct wr_request *req)
 
     if (req->handler->read_only && wr_db_owner_wrote(&req->owner)) {
         fail(req, "a read-only handler wrote");
+        return;
+    }
+
+    if (req->misuse != NULL) {
+        fail(req, req->misuse);
         return;
     }
 

@@ -17,6 +17,7 @@ static void write_one(struct wr_test *test);
 static void read_one(struct wr_test *test);
 static void questions(struct wr_test *test);
 static void failures(struct wr_test *test);
+static void misuses(struct wr_test *test);
 static void events(struct wr_test *test);
 static void keys(struct wr_test *test);
 static enum wr_outcome add_gather(struct wr_request *req);
@@ -28,6 +29,9 @@ static enum wr_outcome ask(struct wr_request *req);
 static enum wr_outcome stray_gather(struct wr_request *req);
 static enum wr_outcome scribble(struct wr_request *req);
 static enum wr_outcome lie(struct wr_request *req);
+static enum wr_outcome wrong_status(struct wr_request *req);
+static enum wr_outcome wrong_error_gather(struct wr_request *req);
+static enum wr_outcome late_ask(struct wr_request *req);
 static enum wr_outcome happened(struct wr_request *req);
 static void move_keys(struct wr_request *req);
 static enum wr_outcome move(struct wr_request *req);
@@ -50,6 +54,10 @@ static const struct wr_handler  handlers[] = {
     { WR_CALL, "stray", .gather = stray_gather, .apply = ask },
     { WR_CALL, "scribble", .apply = scribble, .read_only = true },
     { WR_CALL, "lie", .apply = lie },
+    { WR_CALL, "wrong_status", .apply = wrong_status },
+    { WR_CALL, "wrong_error", .gather = wrong_error_gather,
+                              .apply = wrong_status },
+    { WR_CALL, "late_ask", .apply = late_ask },
     { WR_EVENT, "thing.happened", .apply = happened },
     { WR_COMMAND, "move", .keys = move_keys, .apply = move,
                           .locks = { &things, &shelves } },
@@ -92,6 +100,7 @@ main(void)
     read_one(test);
     questions(test);
     failures(test);
+    misuses(test);
     events(test);
     keys(test);
 
@@ -259,6 +268,27 @@ failures(struct wr_test *test)
            "so is one that announces what is another's");
     ok(strstr(wr_test_reason(test), "order.placed") != NULL,
        "and the event is named");
+}
+
+
+static void
+misuses(struct wr_test *test)
+{
+    wr_test_message(test, WR_CALL, "wrong_status");
+    is_int(wr_test_run(test), WR_TEST_BROKEN,
+           "a reply with the status of an error is broken");
+    ok(strstr(wr_test_reason(test), "404") != NULL, "and the status is named");
+
+    wr_test_message(test, WR_CALL, "wrong_error");
+    is_int(wr_test_run(test), WR_TEST_BROKEN,
+           "so is a refusal with an error that is the gateway's");
+    ok(strstr(wr_test_reason(test), "timeout") != NULL, "which is named");
+
+    wr_test_message(test, WR_CALL, "late_ask");
+    is_int(wr_test_run(test), WR_TEST_BROKEN,
+           "so is a question from .apply");
+    ok(strstr(wr_test_reason(test), "others.first") != NULL,
+       "which nobody would answer");
 }
 
 
@@ -466,6 +496,31 @@ static enum wr_outcome
 lie(struct wr_request *req)
 {
     wr_event(req, "order.placed", "1", 1, "{}", 2);
+
+    return WR_DONE;
+}
+
+
+static enum wr_outcome
+wrong_status(struct wr_request *req)
+{
+    wr_reply(req, 404, "{}", 2);
+
+    return WR_DONE;
+}
+
+
+static enum wr_outcome
+wrong_error_gather(struct wr_request *req)
+{
+    return wr_refuse(req, WIRE_ERROR_TIMEOUT, NULL);
+}
+
+
+static enum wr_outcome
+late_ask(struct wr_request *req)
+{
+    wr_ask(req, "others", "first");
 
     return WR_DONE;
 }

@@ -94,6 +94,15 @@ sub identity {
                          user => 'echo');
     is($reply->{json}{sub}, undef, "an untrusted sender's does not");
     ok(!$reply->{json}{reads}, 'nor on the scope');
+
+    my @lines = $echo->worker()->log() =~ /(whom .*? is not believed.*)/g;
+    is(scalar(@lines), 1, 'the log says so');
+    like($lines[0] // '', qr/"echo\\?".*trusted_users/,
+         'whom it does not believe, and which key names them');
+
+    $echo->call('echo', '{"text":""}', headers => \%claims, user => 'echo');
+    @lines = $echo->worker()->log() =~ /(whom .*? is not believed.*)/g;
+    is(scalar(@lines), 1, 'and does not say it each time');
 }
 
 
