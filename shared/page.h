@@ -2,6 +2,20 @@
  * Copyright (C) the Warren authors
  *
  * Pages: the arguments "limit" and "cursor", and the cursor of the next page.
+ *
+ * The query is "where owner = $1 and id < $2 order by id desc limit $3", with
+ * page.before and page.count; the first page begins before the highest id.  If
+ * more than page.limit rows come, the last of them is not shown, and the one
+ * above it gives the next cursor:
+ *
+ *     if (!wr_page_read(req, &list->page, &detail)) {
+ *         return wr_refuse(req, WIRE_ERROR_INVALID, detail);
+ *     }
+ *
+ *     if (wr_rows_count(rows) > list->page.limit) {
+ *         next = wr_page_cursor(wr_request_arena(req),
+ *                               wr_rows_text(rows, list->page.limit - 1, ID));
+ *     }
  */
 
 #ifndef WARREN_PAGE_H

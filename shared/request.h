@@ -69,7 +69,7 @@ const char *wr_request_type(struct wr_request *req);
 const char *wr_request_id(struct wr_request *req);
 
 /* The subject of the verified token; NULL if nobody was authenticated, or the
-   sender is not one whose word on that is believed. */
+   sender is not one whose word on that is believed: the key trusted_users. */
 const char *wr_request_sub(struct wr_request *req);
 
 /* Whether the verified token has this scope (RFC 6749, 3.3). */
@@ -101,7 +101,9 @@ int64_t wr_request_version(struct wr_request *req);
 
 /* the reply of a call; the last one set counts; ignored for what is no call */
 
-/* status is 200 to 299.  json is copied. */
+/* status is 200 to 299; wr_refuse() has the others.  json is copied, and NULL
+   with len 0 is no body.  A call that is done without a reply is answered
+   204. */
 void wr_reply(struct wr_request *req, int status, const char *json,
     size_t len);
 
@@ -111,8 +113,12 @@ void wr_reply(struct wr_request *req, int status, const char *json,
 void wr_reply_header(struct wr_request *req, const char *name,
     const char *value);
 
-/* Refuses: return its result, WR_REFUSED.  detail is for the client, and may
-   be NULL.  The error's status must be 400 to 499. */
+/*
+ * Refuses: return its result, WR_REFUSED.  detail is for the client, and may
+ * be NULL.  The error's status must be 400 to 499: WIRE_ERROR_INVALID is 400,
+ * WIRE_ERROR_UNAUTHENTICATED 401, WIRE_ERROR_FORBIDDEN 403,
+ * WIRE_ERROR_NOT_FOUND 404, WIRE_ERROR_CONFLICT 409; wire_error.def has all.
+ */
 enum wr_outcome wr_refuse(struct wr_request *req, enum wire_error error,
     const char *detail);
 
@@ -129,7 +135,11 @@ enum wr_outcome wr_refuse_invalid(struct wr_request *req);
 void wr_event(struct wr_request *req, const char *type, const char *subject,
     int64_t version, const char *data, size_t len);
 
-/* A command for a service, stored and sent as wr_event() does. */
+/*
+ * A command for a service, stored and sent as wr_event() does.  The service
+ * takes commands of those who are in its trusted_users, and of itself and those
+ * that it asks; any other becomes a dead letter there.
+ */
 void wr_command(struct wr_request *req, const char *service,
     const char *method, const char *json, size_t len);
 
@@ -148,6 +158,23 @@ bool wr_notify(struct wr_request *req, const char *channel, const char *user,
  * Questions to other services, from .gather alone.  All questions of a batch
  * travel together, with the identity, trace and deadline of the message; .apply
  * runs when they are answered or it is too late.
+ *
+ *     add_gather:  add->user = wr_ask(req, "users", "get_user");
+ *                  wr_ask_arg(add->user, "id", wr_request_sub(req));
+ *                  wr_request_set(req, add);
+ *
+ *     add:         if (wr_ask_status(add->user) == 404) {
+ *                      return wr_refuse(req, WIRE_ERROR_FORBIDDEN, NULL);
+ *                  }
+ *
+ *                  if (wr_ask_status(add->user) != 200) {
+ *                      return WR_RETRY;
+ *                  }
+ *
+ * Whoever is asked must be in the service's .asks, and "warren topology apply"
+ * have made that right.  The other service believes the identity only if its
+ * trusted_users names this one ("trusted_users = gateway orders"); if not, it
+ * sees nobody, and most calls are then answered 401.
  */
 struct wr_ask *wr_ask(struct wr_request *req, const char *service,
     const char *method);

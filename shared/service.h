@@ -79,7 +79,8 @@ struct wr_service {
     /* first words of the events it announces: { "order", NULL }; may be NULL */
     const char *const        *entities;
 
-    /* services it asks, for its rights; may be NULL */
+    /* services it asks, for its rights on the broker; their trusted_users must
+       name this service (wr_ask); may be NULL */
     const char *const        *asks;
 
     /* queues that events in order are divided into, by subject, at most

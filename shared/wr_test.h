@@ -120,8 +120,10 @@ void wr_test_break(struct wr_test *test, const char *sql,
  * before them.  Returns the outcome as the runtime sees it: WR_TEST_BROKEN if
  * no handler would ever see such a message, a statement failed for good, a
  * read-only handler wrote, a key was of a table that .locks do not name, an
- * event was not of the service's entities, or somebody was asked who is not in
- * the service's table.
+ * event was not of the service's entities, somebody was asked who is not in
+ * the service's table or elsewhere than in .gather, or a reply, a header or a
+ * refusal was one that wr_request(3) does not allow.  What is broken tells its
+ * reason on standard error.
  */
 enum wr_outcome wr_test_run(struct wr_test *test);
 

@@ -172,7 +172,10 @@ sub manual {
     my ($file) = $path =~ m{([^/]+)\z};
     my @functions = functions($header);
     my $names = join ', ', @functions ? @functions : $name;
-    my ($purpose) = lcfirst($header->{about}) =~ /\A(.*?)[.:](?:\s|\z)/s;
+
+    # "a test kit", but "JSON"
+    my $about = $header->{about} =~ s/\A([A-Z])(?![A-Z])/\l$1/r;
+    my ($purpose) = $about =~ /\A(.*?)[.:](?:\s|\z)/s;
 
     $purpose =~ s/\n/ /g;
 

@@ -112,6 +112,20 @@ like(words('libwarren', 3), qr/<warren\/\Q$_\E>/, "libwarren(3) names $_")
     for map { m{([^/]+\.h)\z} } glob "$root/include/warren/*.h";
 
 
+like(words('wr_json_text', 3), qr/ - JSON, read/, 'an acronym stays one');
+
+
+# what is installed beside the pages
+
+my $guide = slurp("$root/share/doc/warren/workers/README.md");
+my @linked = grep { !/^https?:/ } $guide =~ /\]\(([^)#]+)\)/g;
+
+like($guide, qr/^## A worker of one's own$/m, 'the tutorial is installed');
+cmp_ok(scalar @linked, '>', 3, 'it links to more');
+is_deeply([grep { !-s "$root/share/doc/warren/workers/$_" } @linked], [],
+          'which is there, too');
+
+
 # configuration
 
 my @services = map { m{/(warren-[a-z]+)\z} } glob "$root/sbin/warren-*";
