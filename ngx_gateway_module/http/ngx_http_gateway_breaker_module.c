@@ -88,7 +88,10 @@ typedef struct {
     ngx_msec_t                   open;
     ngx_uint_t                   probes;
     ngx_uint_t                   outcomes;    /* bits of enum wire_error */
+    ngx_str_t                    file;
+    ngx_uint_t                   line;
     unsigned                     is_off:1;
+    unsigned                     is_used:1;
 } ngx_http_gateway_breaker_conf_t;
 
 
@@ -109,6 +112,7 @@ static void *ngx_http_gateway_breaker_create_main_conf(ngx_conf_t *cf);
 static ngx_int_t ngx_http_gateway_breaker_init(ngx_conf_t *cf);
 static ngx_http_gateway_breaker_conf_t *ngx_http_gateway_breaker_conf(
     ngx_http_gateway_breaker_main_conf_t *bmcf, ngx_str_t *service);
+static ngx_uint_t ngx_http_gateway_breaker_is_any(const ngx_str_t *service);
 static ngx_http_gateway_breaker_t *ngx_http_gateway_breaker_get(
     ngx_conf_t *cf, ngx_http_gateway_main_conf_t *gmcf,
     const ngx_http_gateway_breaker_conf_t *conf, ngx_str_t *service);
@@ -616,9 +620,13 @@ ngx_http_gateway_breaker_init(ngx_conf_t *cf)
 
         conf = ngx_http_gateway_breaker_conf(bmcf, &route[i]->service);
 
-        if (conf == NULL || conf->is_off
-            || route[i]->kind == NGX_HTTP_GATEWAY_PARTS)
-        {
+        if (conf == NULL || route[i]->kind == NGX_HTTP_GATEWAY_PARTS) {
+            continue;
+        }
+
+        conf->is_used = 1;
+
+        if (conf->is_off) {
             continue;
         }
 
@@ -627,6 +635,22 @@ ngx_http_gateway_breaker_init(ngx_conf_t *cf)
         if (route[i]->breaker == NULL) {
             return NGX_ERROR;
         }
+    }
+
+    conf = bmcf->confs.elts;
+
+    for (i = 0; i < bmcf->confs.nelts; i++) {
+
+        if (conf[i].is_used
+            || ngx_http_gateway_breaker_is_any(&conf[i].service))
+        {
+            continue;
+        }
+
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                      "gateway_breaker of service \"%V\" is for no route, "
+                      "see whether it is written as there, in %V:%ui",
+                      &conf[i].service, &conf[i].file, conf[i].line);
     }
 
     return NGX_OK;
@@ -654,12 +678,19 @@ ngx_http_gateway_breaker_conf(ngx_http_gateway_breaker_main_conf_t *bmcf,
             return &conf[i];
         }
 
-        if (conf[i].service.len == 1 && conf[i].service.data[0] == '*') {
+        if (ngx_http_gateway_breaker_is_any(&conf[i].service)) {
             any = &conf[i];
         }
     }
 
     return any;
+}
+
+
+static ngx_uint_t
+ngx_http_gateway_breaker_is_any(const ngx_str_t *service)
+{
+    return service->len == 1 && service->data[0] == '*';
 }
 
 
@@ -728,6 +759,12 @@ ngx_http_gateway_breaker(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     value = cf->args->elts;
     bcf = bmcf->confs.elts;
 
+    if (!ngx_http_gateway_breaker_is_any(&value[1])
+        && ngx_http_gateway_word(cf, &value[1]) != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
     for (i = 0; i < bmcf->confs.nelts; i++) {
         if (bcf[i].service.len == value[1].len
             && ngx_strncmp(bcf[i].service.data, value[1].data, value[1].len)
@@ -748,6 +785,8 @@ ngx_http_gateway_breaker(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_memzero(bcf, sizeof(ngx_http_gateway_breaker_conf_t));
 
     bcf->service = value[1];
+    bcf->file = cf->conf_file->file.name;
+    bcf->line = cf->conf_file->line;
     bcf->failures = 20;
     bcf->ratio = 50;
     bcf->window = 10000;

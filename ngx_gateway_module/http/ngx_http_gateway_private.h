@@ -583,6 +583,9 @@ ngx_msec_t ngx_http_gateway_call_left(ngx_http_gateway_call_t *ctx);
 
 /* ngx_http_gateway_route_module.c */
 
+/* Whether it may name a service or a method; tells if not. */
+char *ngx_http_gateway_word(ngx_conf_t *cf, ngx_str_t *word);
+
 /* "GET,POST" as bits of NGX_HTTP_GET, ...; tells what is wrong with it. */
 char *ngx_http_gateway_route_methods(ngx_conf_t *cf, ngx_str_t *list,
     ngx_uint_t *methods_r);

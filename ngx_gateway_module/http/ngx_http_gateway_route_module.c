@@ -29,7 +29,6 @@ static char *ngx_http_gateway_route(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_gateway_route_name(ngx_conf_t *cf,
     ngx_http_gateway_route_t *route);
-static ngx_uint_t ngx_http_gateway_word_is_valid(ngx_str_t *word);
 static char *ngx_http_gateway_arg(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_gateway_arg_value(ngx_conf_t *cf, ngx_str_t *value,
@@ -576,24 +575,12 @@ ngx_http_gateway_route_init(ngx_conf_t *cf, ngx_http_gateway_route_t *route,
     ngx_str_t *service, ngx_str_t *method)
 {
     char                          *rv;
-    ngx_str_t                     *bad;
     ngx_http_gateway_route_t     **known;
     ngx_http_gateway_main_conf_t  *gmcf;
 
-    bad = NULL;
-
-    if (service && !ngx_http_gateway_word_is_valid(service)) {
-        bad = service;
-
-    } else if (method && !ngx_http_gateway_word_is_valid(method)) {
-        bad = method;
-    }
-
-    if (bad) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid name \"%V\", use at most %d letters, "
-                           "digits, \"-\" and \"_\"", bad,
-                           NGX_HTTP_GATEWAY_WORD_MAX);
+    if ((service && ngx_http_gateway_word(cf, service) != NGX_CONF_OK)
+        || (method && ngx_http_gateway_word(cf, method) != NGX_CONF_OK))
+    {
         return NGX_CONF_ERROR;
     }
 
@@ -657,27 +644,31 @@ ngx_http_gateway_route_name(ngx_conf_t *cf, ngx_http_gateway_route_t *route)
 }
 
 
-static ngx_uint_t
-ngx_http_gateway_word_is_valid(ngx_str_t *word)
+char *
+ngx_http_gateway_word(ngx_conf_t *cf, ngx_str_t *word)
 {
     u_char  ch;
     size_t  i;
 
-    if (word->len == 0 || word->len > NGX_HTTP_GATEWAY_WORD_MAX) {
-        return 0;
-    }
-
-    for (i = 0; i < word->len; i++) {
+    for (i = 0; i < word->len && i < NGX_HTTP_GATEWAY_WORD_MAX; i++) {
         ch = word->data[i];
 
         if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z')
               || (ch >= '0' && ch <= '9') || ch == '_' || ch == '-'))
         {
-            return 0;
+            break;
         }
     }
 
-    return 1;
+    if (word->len && i == word->len) {
+        return NGX_CONF_OK;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid name \"%V\", use at most %d letters, digits, "
+                       "\"-\" and \"_\"", word, NGX_HTTP_GATEWAY_WORD_MAX);
+
+    return NGX_CONF_ERROR;
 }
 
 

@@ -431,6 +431,9 @@ for my $case (
      'one that is the broker\'s'],
     ['gateway_breaker a colour=red;', qr/unknown parameter "colour=red" of/,
      'an unknown parameter'],
+    ['gateway_breaker "a b" off;', qr/invalid name "a b", use at most/,
+     'a name that no service has'],
+    ['gateway_breaker "";', qr/invalid name ""/, 'no name'],
     ['gateway_breaker a; gateway_breaker a off;',
      qr/duplicate gateway_breaker of service "a"/, 'two of one service'],
 ) {
@@ -441,5 +444,12 @@ for my $case (
     like($output, $expected, 'with the reason');
     like($output, qr/in \S+test\.conf:5\b/, 'and its place');
 }
+
+my (undef, $output) = $nginx->test($frame =~ s/LINE/gateway_breaker a;/r);
+like($output, qr/\[warn\] gateway_breaker of service "a" is for no route, /,
+     'one that no route calls is worth a warning');
+like($output, qr/in \S+test\.conf:5$/m, 'with its place');
+(undef, $output) = $nginx->test($frame =~ s/LINE/gateway_breaker *;/r);
+unlike($output, qr/\[warn\]/, 'but for the one of all services');
 
 done_testing();
