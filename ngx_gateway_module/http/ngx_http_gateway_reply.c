@@ -393,6 +393,15 @@ ngx_http_gateway_reply_headers(ngx_http_request_t *r,
         if (n == 1) {
             r->headers_out.etag = h;
         }
+
+        /* what is packed already is not packed once more */
+
+        if (kv[i].key.len == sizeof("content-encoding") - 1
+            && ngx_strncmp(kv[i].key.data, "content-encoding", kv[i].key.len)
+               == 0)
+        {
+            r->headers_out.content_encoding = h;
+        }
     }
 
     return NGX_OK;

@@ -46,6 +46,13 @@ http {
             gateway_request_header User-Agent;
             gateway_route call echo echo;
         }
+        location = /packed {
+            gzip on;
+            gzip_types application/json;
+            gzip_min_length 1;
+            gateway_response_header Content-Encoding;
+            gateway_route call echo echo;
+        }
         location = /metrics { gateway_metrics; }
     }
 }
@@ -146,6 +153,14 @@ like($r->{headers}{'access-control-expose-headers'},
 $r = answer('/none', 'http-x-served-by' => 'one', 'http-link' => '<a>');
 is($r->{headers}{'x-served-by'}, undef, 'nothing where it is off');
 is($r->{headers}{link}, '<a>', 'but what is usual');
+
+my ($packer, $packed) = ask('/packed', 'Accept-Encoding: gzip');
+$broker->reply($packed, 200, 'packed', headers => {
+    'http-content-encoding' => 'gzip'
+});
+my $text = $packer->answer()->{raw};
+is(() = $text =~ /^Content-Encoding:/gmi, 1, 'what a worker has packed');
+like($text, qr/\r\n\r\npacked\z/, 'is not packed again');
 
 for my $name (qw(content-length transfer-encoding x-accel-redirect connection))
 {
