@@ -67,7 +67,6 @@ static const ngx_http_gateway_cors_t *ngx_http_gateway_cors_policy(
 static ngx_uint_t ngx_http_gateway_cors_is_allowed(
     const ngx_http_gateway_cors_t *cors, ngx_str_t *origin);
 static ngx_int_t ngx_http_gateway_cors_header_filter(ngx_http_request_t *r);
-static ngx_uint_t ngx_http_gateway_cors_is_decorated(ngx_http_request_t *r);
 static ngx_int_t ngx_http_gateway_cors_join(ngx_http_request_t *r, char *name,
     const ngx_str_t *list, const ngx_str_t *more);
 static ngx_int_t ngx_http_gateway_cors_put(ngx_http_request_t *r, char *name,
@@ -311,7 +310,11 @@ ngx_http_gateway_cors_header_filter(ngx_http_request_t *r)
 
     cors = r == r->main ? ngx_http_gateway_cors_policy(r) : NULL;
 
-    if (cors == NULL || ngx_http_gateway_cors_is_decorated(r)) {
+    /* what proxy_pass brings may have its own: two are worse than none */
+
+    if (cors == NULL
+        || ngx_http_gateway_header_is_out(r, "Access-Control-Allow-Origin"))
+    {
         return ngx_http_next_header_filter(r);
     }
 
@@ -346,44 +349,6 @@ ngx_http_gateway_cors_header_filter(ngx_http_request_t *r)
     }
 
     return ngx_http_next_header_filter(r);
-}
-
-
-/*
- * What proxy_pass brings may have such fields of its own: two are worse than
- * none.
- */
-
-static ngx_uint_t
-ngx_http_gateway_cors_is_decorated(ngx_http_request_t *r)
-{
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    static ngx_str_t  name = ngx_string("Access-Control-Allow-Origin");
-
-    part = &r->headers_out.headers.part;
-    h = part->elts;
-
-    for (i = 0; /* void */ ; i++) {
-
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                return 0;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
-        }
-
-        if (h[i].hash && h[i].key.len == name.len
-            && ngx_strncasecmp(h[i].key.data, name.data, name.len) == 0)
-        {
-            return 1;
-        }
-    }
 }
 
 

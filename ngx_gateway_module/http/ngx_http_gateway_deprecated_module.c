@@ -158,7 +158,9 @@ ngx_http_gateway_deprecated_put(ngx_http_request_t *r, char *name,
 {
     ngx_str_t  value;
 
-    if (date == NULL || date->is_off) {
+    if (date == NULL || date->is_off
+        || ngx_http_gateway_header_is_out(r, name))
+    {
         return NGX_OK;
     }
 

@@ -380,6 +380,13 @@ ngx_int_t ngx_http_gateway_header_in(ngx_http_request_t *r, char *name,
 ngx_int_t ngx_http_gateway_header_out(ngx_http_request_t *r, char *name,
     ngx_str_t *value, ngx_table_elt_t **h_r);
 
+/*
+ * Whether the answer has a header of that name.  A filter asks before it adds
+ * one of which there must not be two: proxy_pass may have brought it, and
+ * headers are made twice if another filter, as that of ranges, refuses them.
+ */
+ngx_uint_t ngx_http_gateway_header_is_out(ngx_http_request_t *r, char *name);
+
 
 /* ngx_http_gateway_headers_module.c */
 

@@ -345,6 +345,10 @@ ngx_http_gateway_problem_id(ngx_http_request_t *r, ngx_uint_t is_problem)
 {
     ngx_str_t  id;
 
+    if (ngx_http_gateway_header_is_out(r, "X-Request-Id")) {
+        return NGX_OK;
+    }
+
     if (is_problem || ngx_http_gateway_is_routed(r)) {
 
         if (ngx_http_gateway_request_id(r, &id) != NGX_OK) {

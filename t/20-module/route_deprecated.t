@@ -65,6 +65,14 @@ http {
             gateway_deprecated @4102444800;
             gateway_route call nobody fine;
         }
+        location = /page.html {
+            root %%DIR%%;
+            set $id $gateway_request_id;
+        }
+        location = /both {
+            gateway_deprecated 2024-01-01;
+            proxy_pass http://127.0.0.1:%%PORT%%/old;
+        }
         location = /proxied { proxy_pass http://127.0.0.1:%%PORT%%/new; }
     }
 }
@@ -105,6 +113,17 @@ is($r->{status}, 503, 'one that will be');
 is($r->{headers}{deprecation}, '@4102444800', 'says when');
 is($nginx->get('/proxied')->{headers}{deprecation}, '@1767139200',
    'it is not for routes alone');
+
+is($nginx->get('/both')->{headers}{deprecation}, '@1767139200',
+   'and what proxy_pass brings is not said again');
+
+spew($nginx->dir() . '/page.html', 'page');
+$r = $nginx->get('/page.html', Range => 'bytes=9-');
+is($r->{status}, 416, 'an answer whose headers are made twice');
+is($r->{headers}{deprecation}, '@1767139200', 'says it once');
+is($r->{headers}{link}, '<https://example.com/news?a=b>; rel="deprecation"',
+   'with one link');
+like($r->{headers}{'x-request-id'}, qr/\A[^,]+\z/, 'and one id');
 
 
 # what is refused
