@@ -158,9 +158,13 @@ sub told_twice {
 
 # Committed, but the broker takes nothing, and then the worker dies.
 sub crashed {
-    my $asked = ask_relay('crashed', headers => { 'x-arg-ms' => '2000' });
+    my @lanes = $relay->lanes();
 
+    # delivered, and not yet seen, when the broker stops taking messages
+    kill 'STOP', @lanes;
+    ask_relay('crashed', ms => 60000);
     $broker->ctl('set_vm_memory_high_watermark', 'absolute', '1MB');
+    kill 'CONT', @lanes;
     wait_for(sub {
         relay_sql("select count(*) from outbox where body like '%crashed%'")
             == 1

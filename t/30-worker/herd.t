@@ -21,7 +21,12 @@ my $echo = Echo->new(broker => $broker, settings => { lanes => 4 })->start();
 my @workers = ($echo->worker(), map { another() } 1 .. 3);
 
 come_back('broker', sub {
-    $broker->ctl('close_all_user_connections', 'echo', 'for a test')
+    # it stops at a connection that has just ended: a lane closes its second
+    # one itself
+    wait_for(sub {
+        $broker->ctl('close_all_user_connections', 'echo', 'for a test');
+        1;
+    }, 60, 'the end of all connections');
 });
 come_back('database', sub {
     $echo->sql('select pg_terminate_backend(pid) from pg_stat_activity'
