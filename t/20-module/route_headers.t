@@ -11,6 +11,7 @@ use Test::More;
 
 use lib 't/lib';
 use Warren::FakeBroker;
+use Warren::HTTP2 qw(is_http2);
 use Warren::Nginx;
 use Warren::Test qw(wait_for slurp spew tempdir);
 
@@ -118,8 +119,10 @@ my $long = 'x' x 4094;
 is_deeply(seen('/echo', "X-Tenant: $long"), { 'x-tenant' => $long },
           'a long value travels');
 
-for my $bad ("X-Tenant: x$long", "X-Tenant: a\r\nX-Tenant: $long",
-             "X-Tenant: a\x01b", "X-Tenant: a\x7f")
+# a proxy between refuses what is binary itself
+my @binary = is_http2() ? () : ("X-Tenant: a\x01b", "X-Tenant: a\x7f");
+
+for my $bad ("X-Tenant: x$long", "X-Tenant: a\r\nX-Tenant: $long", @binary)
 {
     my $text = $nginx->raw("GET /echo HTTP/1.1\r\nHost: a\r\n"
                            . "Connection: close\r\n$bad\r\n\r\n");
