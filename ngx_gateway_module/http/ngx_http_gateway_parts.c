@@ -130,7 +130,7 @@ ngx_http_gateway_parts_start(ngx_http_gateway_call_t *ctx,
     }
 
     if (n == 0) {
-        ngx_http_gateway_parts_concern(i < parts->n ? part : parts->calls);
+        ngx_http_gateway_parts_concern(&parts->calls[i < parts->n ? i : 0]);
         ctx->later = later;
 
         return NGX_DECLINED;
