@@ -85,6 +85,7 @@ static void lost(struct wr_lane *lane, int *tries, int64_t since_ms);
 static void back_off(struct wr_lane *lane, int *tries);
 static void keep_broker(void *data);
 static void read_signal(struct wr_lane *lane);
+static bool has_name(const char *const *names, const char *name);
 static bool has_word(const char *words, const char *word);
 
 
@@ -780,21 +781,26 @@ wr_lane_trusts(const struct wr_lane *lane, const char *user)
 }
 
 
-/* Itself, and those whom it asks. */
+/* Itself, those whom it asks, and those whom it names for it. */
 
 bool
 wr_lane_knows(const struct wr_lane *lane, const char *user)
 {
-    size_t  i;
+    const struct wr_service  *service;
 
-    if (strcmp(user, lane->service->name) == 0) {
-        return true;
-    }
+    service = lane->service;
 
-    for (i = 0; lane->service->asks != NULL && lane->service->asks[i] != NULL;
-         i++)
-    {
-        if (strcmp(user, lane->service->asks[i]) == 0) {
+    return strcmp(user, service->name) == 0
+           || has_name(service->asks, user)
+           || has_name(service->commands_from, user);
+}
+
+
+static bool
+has_name(const char *const *names, const char *name)
+{
+    for ( ; names != NULL && *names != NULL; names++) {
+        if (strcmp(*names, name) == 0) {
             return true;
         }
     }

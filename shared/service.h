@@ -83,6 +83,10 @@ struct wr_service {
        name this service (wr_ask); may be NULL */
     const char *const        *asks;
 
+    /* services whose commands and messages of channels it takes, beside those
+       it asks, itself and trusted_users; may be NULL */
+    const char *const        *commands_from;
+
     /* queues that events in order are divided into, by subject, at most
        WIRE_ORDERED_QUEUES_MAX; 0: WIRE_ORDERED_QUEUES.  More lanes than that
        have no events in order to do. */

@@ -36,6 +36,7 @@ chain();
 not_committed();
 told_twice();
 crashed();
+commander();
 stranger();
 nobody();
 
@@ -179,6 +180,22 @@ sub crashed {
     wait_told('crashed');
     marker('after-crash');
     is(told('crashed'), 1, 'and the next life sends it: it acts once');
+}
+
+
+# Relay takes commands from echo, which it neither trusts nor asks.
+sub commander {
+    my $id = $echo->send('commands', 'relay', '{"text":"commanded"}',
+                         type => 'tell', user => 'echo');
+
+    my $dead = "select reason from dead_letter where message_id = '$id'";
+
+    wait_for(sub { told('commanded') || relay_sql($dead) }, 60,
+             'what becomes of the command');
+    is(relay_sql($dead) || '', '',
+       'a command of a service named for it is no dead letter');
+    wait_told('commanded');
+    is(told('commanded'), 1, 'and acts');
 }
 
 

@@ -23,10 +23,13 @@ static const struct wr_handler  handlers[] = {
     WR_HANDLERS_END
 };
 
+static const char *const  commanders[] = { "echo", NULL };
+
 /* its database is that of the worker echo */
 
 static const struct wr_service  service = {
-    .name = "relay", .schema_min = "0002_echo", .handlers = handlers
+    .name = "relay", .schema_min = "0002_echo", .handlers = handlers,
+    .commands_from = commanders
 };
 
 
