@@ -20,7 +20,8 @@ my $echo = Echo->new(broker => $broker, settings => {
 })->start();
 my ($lane) = $echo->worker()->lanes();
 
-# what the lane has when the broker runs short of memory
+# what the lane has, and has not yet seen, when the broker runs short of memory
+kill 'STOP', $lane;
 my $asked = $echo->ask('slow', '{}', ms => 60_000,
                        headers => { 'x-arg-ms' => '3000' });
 my @ids = map {
@@ -35,6 +36,7 @@ wait_for(sub {
 
 # the reply to the first one is what tells the connection
 $broker->ctl('set_vm_memory_high_watermark', 'absolute', '1MB');
+kill 'CONT', $lane;
 log_has(qr/ready -> blocked/);
 kill 'TERM', $echo->worker()->pid();
 log_has(qr/blocked -> draining/);
