@@ -124,7 +124,7 @@ sub unpublished {
        'a lane dies between commit and publish');
     resume();
     ok(wait_for(sub {
-        $echo->sql("select times from echo_seen where id = 'cut'") == 1
+        $echo->sql("select times from echo_seen where id = 'cut'") eq '1'
     }, 40, 'the event'), 'the sweeper sends what it left, once');
     ok(wait_for(sub { $echo->sql('select count(*) from outbox') == 0 }, 20,
                 'an empty outbox'), 'and the row leaves');
