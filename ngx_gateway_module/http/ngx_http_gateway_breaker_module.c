@@ -133,6 +133,8 @@ static void ngx_http_gateway_breaker_probed(ngx_http_gateway_pass_t *pass,
     ngx_int_t verdict);
 static void ngx_http_gateway_breaker_log(ngx_http_gateway_pass_t *pass,
     char *what);
+static ngx_http_gateway_breaker_state_t *ngx_http_gateway_breaker_known(
+    ngx_queue_t *states, ngx_str_t *service);
 static void ngx_http_gateway_breaker_lock(ngx_http_gateway_breaker_t *breaker);
 static void ngx_http_gateway_breaker_unlock(
     ngx_http_gateway_breaker_t *breaker);
@@ -509,7 +511,6 @@ ngx_http_gateway_breaker_share(ngx_http_gateway_main_conf_t *gmcf,
     ngx_queue_t *states, ngx_slab_pool_t *shpool)
 {
     ngx_uint_t                          i;
-    ngx_queue_t                        *q;
     ngx_http_gateway_breaker_t        **breaker;
     ngx_http_gateway_breaker_state_t   *state;
 
@@ -521,22 +522,9 @@ ngx_http_gateway_breaker_share(ngx_http_gateway_main_conf_t *gmcf,
 
     for (i = 0; i < gmcf->breakers->nelts; i++) {
 
-        for (q = ngx_queue_head(states);
-             q != ngx_queue_sentinel(states);
-             q = ngx_queue_next(q))
-        {
-            state = ngx_queue_data(q, ngx_http_gateway_breaker_state_t, queue);
+        state = ngx_http_gateway_breaker_known(states, &breaker[i]->service);
 
-            if (state->len == breaker[i]->service.len
-                && ngx_strncmp(state->name, breaker[i]->service.data,
-                               state->len)
-                   == 0)
-            {
-                break;
-            }
-        }
-
-        if (q == ngx_queue_sentinel(states)) {
+        if (state == NULL) {
 
             state = ngx_slab_calloc(shpool,
                                     sizeof(ngx_http_gateway_breaker_state_t)
@@ -558,6 +546,31 @@ ngx_http_gateway_breaker_share(ngx_http_gateway_main_conf_t *gmcf,
     }
 
     return NGX_OK;
+}
+
+
+/* what is known of a service from before */
+
+static ngx_http_gateway_breaker_state_t *
+ngx_http_gateway_breaker_known(ngx_queue_t *states, ngx_str_t *service)
+{
+    ngx_queue_t                       *q;
+    ngx_http_gateway_breaker_state_t  *state;
+
+    for (q = ngx_queue_head(states);
+         q != ngx_queue_sentinel(states);
+         q = ngx_queue_next(q))
+    {
+        state = ngx_queue_data(q, ngx_http_gateway_breaker_state_t, queue);
+
+        if (state->len == service->len
+            && ngx_strncmp(state->name, service->data, state->len) == 0)
+        {
+            return state;
+        }
+    }
+
+    return NULL;
 }
 
 
