@@ -84,15 +84,22 @@ sub wait_for {
 
 
 # A TCP port of the loopback that is free now; never the same twice in a file.
+# It is none of those that the kernel gives to clients, one of which might have
+# it before the server that it is for.
 sub free_port {
-    for (1 .. 100) {
-        my $socket = IO::Socket::INET->new(
-            LocalAddr => '127.0.0.1', LocalPort => 0, Proto => 'tcp',
-            Listen => 1
-        ) or die "no free port: $!\n";
+    my ($end) = slurp('/proc/sys/net/ipv4/ip_local_port_range') =~ /^(\d+)/;
+    my $begin = 10000;
 
-        my $port = $socket->sockport();
-        return $port if !$ports{$port}++;
+    die "clients have all ports from $end\n" if $end < $begin + 1000;
+
+    for (1 .. 1000) {
+        my $port = $begin + int rand $end - $begin;
+        next if $ports{$port}++;
+
+        return $port if IO::Socket::INET->new(
+            LocalAddr => '127.0.0.1', LocalPort => $port, Proto => 'tcp',
+            Listen => 1
+        );
     }
 
     die "no free port\n";
