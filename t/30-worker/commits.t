@@ -142,6 +142,9 @@ sub batch {
 sub refusal {
     my ($order) = @_;
 
+    # nor is it the commit that deletes what was sent before
+    wait_for(sub { $echo->sql('select count(*) from outbox') eq '0' }, 60,
+             'an empty outbox');
     $proxy->order($order);
     is($echo->call('refuse', '{}', ms => 40_000, seconds => 40)->{status}, 409,
        "$order: a refusal is a refusal");
