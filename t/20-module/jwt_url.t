@@ -14,10 +14,14 @@ use IO::Socket::INET;
 use Test::More;
 
 use Warren::HTTP;
+use Warren::HTTP2 qw(not_over_http2);
 use Warren::JWT;
 use Warren::KeyServer;
 use Warren::Nginx;
 use Warren::Test;
+
+
+not_over_http2('HTTP/1.0, whose clients leave');
 
 
 my $one = Warren::JWT->ec(kid => 'one');
