@@ -114,6 +114,8 @@ END
         command => ['/usr/lib/rabbitmq/bin/rabbitmq-server'],
         environment => { $self->environment() },
         log => "$dir/console.log", detached => $self->{detached},
+        # where it leaves its dumps
+        directory => $dir,
     );
 
     wait_for(
