@@ -12,6 +12,7 @@ package Installed;
 use strict;
 use warnings;
 
+use Fcntl qw(:flock);
 use Test::More ();
 
 use Warren::Test qw(
@@ -28,12 +29,19 @@ sub root {
     return $root if defined $root;
 
     my $stage = tempdir('installed');
+
+    # files of a run may have their turns at once; libtool links again there
+    open my $lock, '>', build_dir() . '/install.lock'
+        or die "install.lock: $!\n";
+    flock($lock, LOCK_EX) or die "install.lock: $!\n";
+
     my ($status, $output) = run_command(
         command => ['make', '-s', '-C', build_dir(), 'install',
                     "DESTDIR=$stage"],
         environment => { MAKEFLAGS => undef, MAKELEVEL => undef },
         seconds => 300
     );
+    close $lock;
     Test::More::BAIL_OUT("make install: $output") if $status != 0;
 
     my ($prefix) = slurp(build_dir() . '/shared/warren.pc')
