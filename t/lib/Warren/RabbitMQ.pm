@@ -47,7 +47,8 @@ sub shared {
 }
 
 
-# settings: lines for rabbitmq.conf; plugins: other ones than ours.
+# settings: lines for rabbitmq.conf; plugins: other ones than ours;
+# statistics_ms: how often it counts for management (1000).
 sub private {
     my ($class, %option) = @_;
 
@@ -102,7 +103,7 @@ log.file = rabbit.log
 log.file.level = info
 disk_free_limit.absolute = 50MB
 vm_memory_high_watermark.absolute = 1GB
-collect_statistics_interval = 1000
+collect_statistics_interval = @{[ $self->{statistics_ms} // 1000 ]}
 $self->{settings}
 END
     spew("$dir/enabled_plugins",
