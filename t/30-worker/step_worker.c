@@ -148,6 +148,12 @@ pause_ms(int64_t ms)
 {
     struct timespec  time;
 
+    /* the shortest sleep is 50 us and more: of a flood, most of its time */
+
+    if (ms == 0) {
+        return;
+    }
+
     time.tv_sec = ms / 1000;
     time.tv_nsec = ms % 1000 * 1000000;
     (void) nanosleep(&time, NULL);
