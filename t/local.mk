@@ -6,6 +6,8 @@
 
 UNIT_TESTS = \
 	t/10-unit/test_arena \
+	t/10-unit/test_bench_answer \
+	t/10-unit/test_bench_histogram \
 	t/10-unit/test_clock \
 	t/10-unit/test_digest \
 	t/10-unit/test_dispatch \
@@ -27,6 +29,16 @@ UNIT_TESTS = \
 	t/10-unit/test_wr_test
 
 check_PROGRAMS += $(UNIT_TESTS)
+
+# parts of what measures
+BENCH_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/t/60-bench
+
+t_10_unit_test_bench_answer_CPPFLAGS = $(BENCH_CPPFLAGS)
+t_10_unit_test_bench_answer_SOURCES = \
+	t/10-unit/test_bench_answer.c t/60-bench/answer.c
+t_10_unit_test_bench_histogram_CPPFLAGS = $(BENCH_CPPFLAGS)
+t_10_unit_test_bench_histogram_SOURCES = \
+	t/10-unit/test_bench_histogram.c t/60-bench/histogram.c
 
 # the module's pure parts
 HTTP_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/ngx_gateway_module/http
@@ -60,6 +72,22 @@ check_PROGRAMS += t/20-module/sign_token
 
 t_20_module_sign_token_CPPFLAGS = $(AM_CPPFLAGS) $(JWT_CFLAGS)
 t_20_module_sign_token_LDADD = $(JWT_LIBS)
+
+# what measures; no part of an installation
+BENCH_TOOLS = \
+	t/60-bench/load
+
+check_PROGRAMS += $(BENCH_TOOLS)
+
+t_60_bench_load_LDADD =
+t_60_bench_load_SOURCES = \
+	t/60-bench/answer.c \
+	t/60-bench/figures.c \
+	t/60-bench/histogram.c \
+	t/60-bench/load.c \
+	t/60-bench/load_options.c
+
+bench-programs: $(BENCH_TOOLS)
 
 # workers that only tests run
 check_PROGRAMS += \
@@ -102,4 +130,4 @@ unit-tests: $(check_PROGRAMS)
 print-unit-tests:
 	@for test in $(UNIT_TESTS); do echo "$(abs_builddir)/$$test"; done
 
-.PHONY: check-kills fuzz unit-tests print-unit-tests
+.PHONY: bench-programs check-kills fuzz unit-tests print-unit-tests
