@@ -1,0 +1,74 @@
+#!/usr/bin/perl
+
+# Copyright (C) the Warren authors
+#
+# Tests the peer of the benches: it answers as Warren does, and what it is
+# compared by is really done.  Not part of a check, since npm must fetch what it
+# is made of.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use lib 't/lib';
+use Warren::Bench::NestJS;
+use Warren::HTTP;
+use Warren::PostgreSQL;
+use Warren::RabbitMQ;
+use Warren::Test qw(alive);
+
+
+my ($is_there, $why) = Warren::Bench::NestJS->available();
+plan skip_all => $why if !$is_there;
+
+my %server = (
+    broker => Warren::RabbitMQ->shared(),
+    postgresql => Warren::PostgreSQL->shared()
+);
+
+my $nest = Warren::Bench::NestJS->new(%server)->start();
+
+is(join("\n", $nest->check()), '', 'it answers as it should');
+is_deeply([sort keys %{ $nest->pids() }],
+          [map { "nest $_" } qw(gateway notifications orders users)],
+          'its processes are known');
+
+my $http = Warren::HTTP->new(port => $nest->port(), keep_alive => 1);
+my $order = '{"currency":"EUR","lines":[{"product_id":"tea-100",'
+            . '"quantity":2,"unit_price_cents":450}]}';
+my @headers = (authorization => 'Bearer ' . $nest->token(),
+               'content-type' => 'application/json');
+my ($before) = $nest->settle();
+my $placed = grep { $http->post('/orders', $order, @headers)->{status} == 201 }
+             1 .. 50;
+
+is($placed, 50, 'orders are placed');
+is_deeply([$nest->settle()], [$before + 50, $before + 50],
+          'each order is stored, and a notification of it');
+is($nest->psql('notifications', 'select distinct body from notifications where'
+                                . " data->>'total_cents' = '900'"),
+   'Your order over 9.00 EUR was placed.', 'a notification tells its order');
+
+my @pids = map { @$_ } values %{ $nest->pids() };
+$nest->stop();
+is(scalar(grep { alive($_) } @pids), 0, 'its processes end');
+
+$nest = Warren::Bench::NestJS->new(%server, limit => 3)->start();
+$http = Warren::HTTP->new(port => $nest->port(), keep_alive => 1);
+@headers = (authorization => 'Bearer ' . $nest->token());
+
+my %statuses;
+my $refused;
+
+for (1 .. 60) {
+    my $answer = $http->get('/users/me', @headers);
+    $statuses{ $answer->{status} }++;
+    $refused = $answer if $answer->{status} == 429;
+}
+
+ok($statuses{429}, 'who asks too often is refused');
+is($refused->{headers}{'retry-after'}, 1, 'and is told when to try again');
+is_deeply([sort keys %statuses], [200, 429], 'others are answered');
+
+done_testing();

@@ -1,0 +1,323 @@
+/*
+ * Copyright (C) the Warren authors
+ *
+ * The gateway: verifies tokens, limits rates, and asks the services.
+ */
+
+import {
+  ArgumentsHost,
+  Body,
+  CanActivate,
+  Catch,
+  Controller,
+  ExceptionFilter,
+  ExecutionContext,
+  Get,
+  HttpException,
+  Inject,
+  Injectable,
+  Module,
+  Post,
+  Query,
+  Req,
+} from '@nestjs/common';
+import { APP_FILTER, APP_GUARD, NestFactory } from '@nestjs/core';
+import { ClientProxy, ClientsModule } from '@nestjs/microservices';
+import {
+  FastifyAdapter,
+  NestFastifyApplication,
+  RouteSchema,
+} from '@nestjs/platform-fastify';
+import {
+  ThrottlerGuard,
+  ThrottlerModule,
+  ThrottlerStorage,
+} from '@nestjs/throttler';
+import { createVerifier } from 'fast-jwt';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { readFileSync } from 'node:fs';
+import { Observable, TimeoutError, forkJoin, timeout } from 'rxjs';
+import { Refusal, client, setting } from './service.js';
+
+interface Claims {
+  sub: string;
+  scope?: string;
+}
+
+type Request = FastifyRequest & { user: Claims };
+
+const verify = createVerifier({
+  key: readFileSync(setting('PUBLIC_KEY')),
+  algorithms: ['ES256'],
+  allowedIss: setting('ISSUER'),
+  allowedAud: setting('AUDIENCE'),
+  requiredClaims: ['exp', 'sub'],
+  clockTolerance: 30_000,
+  cache: 10_000,
+  cacheKeyBuilder: (token: string) => token,
+});
+
+class Problem extends HttpException {
+  constructor(refusal: Refusal) {
+    super(refusal, refusal.status);
+  }
+}
+
+@Injectable()
+class JwtGuard implements CanActivate {
+  canActivate(context: ExecutionContext): boolean {
+    const request = context.switchToHttp().getRequest<Request>();
+    const header = request.headers.authorization;
+
+    if (header === undefined || !/^bearer /i.test(header)) {
+      throw new Problem({ status: 401, name: 'unauthenticated' });
+    }
+    try {
+      request.user = verify(header.slice(7));
+    } catch {
+      throw new Problem({ status: 401, name: 'unauthenticated' });
+    }
+    return true;
+  }
+}
+
+/* One number and one time for each key; those of old windows go when there are
+   too many. */
+@Injectable()
+class WindowStorage implements ThrottlerStorage {
+  private readonly windows = new Map<string, { hits: number; end: number }>();
+
+  async increment(key: string, ttl: number, limit: number) {
+    const now = Date.now();
+    let window = this.windows.get(key);
+
+    if (window === undefined || window.end <= now) {
+      if (window === undefined && this.windows.size >= 100_000) {
+        for (const [old, { end }] of this.windows) {
+          if (end <= now) this.windows.delete(old);
+        }
+      }
+      window = { hits: 0, end: now + ttl };
+      this.windows.set(key, window);
+    }
+    window.hits++;
+
+    const seconds = Math.ceil((window.end - now) / 1000);
+    return {
+      totalHits: window.hits,
+      timeToExpire: seconds,
+      isBlocked: window.hits > limit,
+      timeToBlockExpire: seconds,
+    };
+  }
+}
+
+@Injectable()
+class LimitGuard extends ThrottlerGuard {
+  protected override async throwThrottlingException(
+    context: ExecutionContext,
+    { timeToBlockExpire }: { timeToBlockExpire: number },
+  ): Promise<void> {
+    context
+      .switchToHttp()
+      .getResponse<FastifyReply>()
+      .header('retry-after', timeToBlockExpire);
+    throw new Problem({ status: 429, name: 'rate_limited' });
+  }
+}
+
+@Catch()
+class ProblemFilter implements ExceptionFilter {
+  catch(error: any, host: ArgumentsHost) {
+    const reply = host.switchToHttp().getResponse<FastifyReply>();
+    const known =
+      error instanceof HttpException ? error.getResponse() : error;
+    const { status, name, detail } = this.refusal(error, known);
+
+    if (status === 401) {
+      reply.header('www-authenticate', 'Bearer');
+    }
+    reply
+      .status(status)
+      .type('application/problem+json')
+      .serializer(JSON.stringify)
+      .send({ type: `urn:warren:error:${name}`, title: name, status, detail });
+  }
+
+  private refusal(error: any, known: any): Refusal {
+    if (typeof known?.name === 'string' && typeof known.status === 'number') {
+      return known;
+    }
+    if (error instanceof TimeoutError) {
+      return { status: 504, name: 'timeout' };
+    }
+    const status = error.statusCode ?? error.status ?? 500;
+    const names: Record<number, string> = {
+      400: 'invalid',
+      404: 'not_found',
+      413: 'too_large',
+      415: 'unsupported',
+    };
+    return status in names
+      ? { status, name: names[status], detail: error.message }
+      : { status: 500, name: 'internal' };
+  }
+}
+
+const user = {
+  type: 'object',
+  properties: {
+    id: { type: 'string' },
+    email: { type: 'string' },
+    name: { type: 'string' },
+    created_at: { type: 'string' },
+  },
+};
+
+const line = {
+  type: 'object',
+  required: ['product_id', 'quantity', 'unit_price_cents'],
+  properties: {
+    product_id: {
+      type: 'string',
+      maxLength: 64,
+      pattern: '^[A-Za-z0-9._-]+$',
+    },
+    quantity: { type: 'integer', minimum: 1, maximum: 1000 },
+    unit_price_cents: {
+      type: 'integer',
+      minimum: 0,
+      maximum: Number.MAX_SAFE_INTEGER,
+    },
+  },
+};
+
+const newOrder = {
+  type: 'object',
+  required: ['currency', 'lines'],
+  properties: {
+    currency: { type: 'string', pattern: '^[A-Z]{3}$' },
+    lines: { type: 'array', minItems: 1, maxItems: 100, items: line },
+  },
+};
+
+const orderHead = {
+  id: { type: 'string' },
+  total_cents: { type: 'integer' },
+  currency: { type: 'string' },
+  created_at: { type: 'string' },
+};
+
+const order = {
+  type: 'object',
+  properties: {
+    id: { type: 'string' },
+    user_id: { type: 'string' },
+    total_cents: { type: 'integer' },
+    currency: { type: 'string' },
+    lines: { type: 'array', items: { ...line, required: undefined } },
+    created_at: { type: 'string' },
+  },
+};
+
+const orders = {
+  type: 'object',
+  properties: {
+    orders: { type: 'array', items: { type: 'object', properties: orderHead } },
+    next_cursor: { type: 'string' },
+  },
+};
+
+const page = {
+  type: 'object',
+  properties: {
+    limit: { type: 'integer', minimum: 1, maximum: 100, default: 20 },
+  },
+};
+
+const overview = { type: 'object', properties: { user, orders } };
+
+@Controller()
+class Gateway {
+  constructor(
+    @Inject('USERS') private readonly users: ClientProxy,
+    @Inject('ORDERS') private readonly orders: ClientProxy,
+  ) {}
+
+  @Get('users/me')
+  @RouteSchema({ response: { 200: user } })
+  getUser(@Req() { user }: Request) {
+    return this.ask(this.users, 'get_user', { sub: user.sub });
+  }
+
+  @Post('orders')
+  @RouteSchema({ body: newOrder, response: { 201: order } })
+  createOrder(@Req() { user }: Request, @Body() body: object) {
+    if (!user.scope?.split(' ').includes('orders:write')) {
+      throw new Problem({ status: 403, name: 'forbidden' });
+    }
+    return this.ask(this.orders, 'create_order', { sub: user.sub, body });
+  }
+
+  @Get('orders')
+  @RouteSchema({ querystring: page, response: { 200: orders } })
+  listOrders(@Req() { user }: Request, @Query('limit') limit: number) {
+    return this.ask(this.orders, 'list_orders', { sub: user.sub, limit });
+  }
+
+  @Get('me/overview')
+  @RouteSchema({ response: { 200: overview } })
+  overview(@Req() { user }: Request) {
+    return forkJoin({
+      user: this.ask(this.users, 'get_user', { sub: user.sub }),
+      orders: this.ask(this.orders, 'list_orders', {
+        sub: user.sub,
+        limit: 10,
+      }),
+    });
+  }
+
+  private ask(to: ClientProxy, what: string, data: object): Observable<unknown> {
+    return to.send(what, data).pipe(timeout(5000));
+  }
+}
+
+const perSecond = (name: string) => ({
+  name,
+  ttl: 1000,
+  limit: Number(setting('LIMIT')),
+});
+
+@Module({
+  imports: [
+    ClientsModule.register([
+      client('USERS', 'users'),
+      client('ORDERS', 'orders'),
+    ]),
+    ThrottlerModule.forRoot({
+      throttlers: [
+        { ...perSecond('ip'), getTracker: (request) => request.ip },
+        { ...perSecond('user'), getTracker: (request) => request.user.sub },
+      ],
+      generateKey: (_context, tracker) => tracker,
+      setHeaders: false,
+      storage: new WindowStorage(),
+    }),
+  ],
+  controllers: [Gateway],
+  providers: [
+    { provide: APP_GUARD, useClass: JwtGuard },
+    { provide: APP_GUARD, useClass: LimitGuard },
+    { provide: APP_FILTER, useClass: ProblemFilter },
+  ],
+})
+class GatewayModule {}
+
+const app = await NestFactory.create<NestFastifyApplication>(
+  GatewayModule,
+  new FastifyAdapter({ bodyLimit: 65536, keepAliveTimeout: 75_000 }),
+  { logger: ['error', 'warn'] },
+);
+app.enableShutdownHooks();
+await app.listen(Number(setting('PORT')), '127.0.0.1');
+console.log('ready');

@@ -1,0 +1,88 @@
+/*
+ * Copyright (C) the Warren authors
+ *
+ * What the four programs share: how they reach the broker and the database,
+ * and how they say no.
+ */
+
+import 'reflect-metadata';
+import { Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import {
+  ClientProviderOptions,
+  MicroserviceOptions,
+  RmqOptions,
+  RpcException,
+  Transport,
+} from '@nestjs/microservices';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { EntityTarget } from 'typeorm';
+
+export function setting(name: string, otherwise?: string): string {
+  const value = process.env[name] ?? otherwise;
+  if (value === undefined) {
+    throw new Error(`the environment has no ${name}`);
+  }
+  return value;
+}
+
+const socketOptions = { connectionOptions: { noDelay: true } };
+
+/* Calls are not acknowledged: who asked waits for the answer, or for its
+   deadline.  An event is, once it is stored. */
+export function queue(
+  name: string,
+  more: RmqOptions['options'] = {},
+): MicroserviceOptions & RmqOptions {
+  return {
+    transport: Transport.RMQ,
+    options: {
+      urls: [setting('BROKER')],
+      queue: name,
+      queueOptions: { durable: true },
+      noAck: true,
+      socketOptions,
+      ...more,
+    },
+  };
+}
+
+export function client(
+  token: string,
+  name: string,
+  more: RmqOptions['options'] = {},
+): ClientProviderOptions {
+  return { name: token, ...queue(name, more) };
+}
+
+export function database(...entities: EntityTarget<unknown>[]) {
+  return TypeOrmModule.forRoot({
+    type: 'postgres',
+    url: setting('DATABASE'),
+    entities: entities as Type[],
+    synchronize: false,
+    logging: false,
+    parseInt8: true,
+    poolSize: Number(setting('POOL', '10')),
+  });
+}
+
+export interface Refusal {
+  status: number;
+  name: string;
+  detail?: string;
+}
+
+export function refusal(status: number, name: string, detail?: string) {
+  return new RpcException({ status, name, detail } satisfies Refusal);
+}
+
+export async function serve(module: Type, options: MicroserviceOptions) {
+  const app = await NestFactory.createMicroservice<MicroserviceOptions>(
+    module,
+    { ...options, logger: ['error', 'warn'] },
+  );
+  app.enableShutdownHooks();
+  await app.listen();
+  console.log('ready');
+}
