@@ -272,6 +272,13 @@ jwt_add(jwt_loader_t *loader, ngx_http_gateway_jwt_key_t *key)
         return jwt_refuse_key(loader, "one key too many");
     }
 
+    key->verifier = ngx_http_gateway_jwt_verifier_new();
+
+    if (key->verifier == NULL) {
+        jwt_key_clear(key);
+        return NGX_HTTP_GATEWAY_JWT_NO_MEMORY;
+    }
+
     keys->keys[keys->n++] = *key;
     keys->algorithms |= key->algorithms;
 
@@ -282,6 +289,7 @@ jwt_add(jwt_loader_t *loader, ngx_http_gateway_jwt_key_t *key)
 static void
 jwt_key_clear(ngx_http_gateway_jwt_key_t *key)
 {
+    ngx_http_gateway_jwt_verifier_free(key->verifier);
     EVP_PKEY_free(key->pkey);
     free(key->kid);
 

@@ -43,6 +43,8 @@
 struct evp_pkey_st;
 
 typedef struct ngx_http_gateway_jwt_keys_s  ngx_http_gateway_jwt_keys_t;
+typedef struct ngx_http_gateway_jwt_verifier_s
+    ngx_http_gateway_jwt_verifier_t;
 
 
 typedef struct {
@@ -55,6 +57,9 @@ typedef struct {
     struct evp_pkey_st  *pkey;          /* NULL: it is a secret */
     unsigned char       *secret;        /* NULL: it is a public key */
     size_t               secret_len;
+
+    /* what checking needs, made at first use: the key's, never NULL in a set */
+    ngx_http_gateway_jwt_verifier_t  *verifier;
 } ngx_http_gateway_jwt_key_t;
 
 
@@ -107,6 +112,13 @@ int ngx_http_gateway_jwt_keys_verify(const ngx_http_gateway_jwt_keys_t *keys,
 
 
 /* ngx_http_gateway_jwt_signature.c */
+
+/* An empty one, or NULL if memory is short. */
+ngx_http_gateway_jwt_verifier_t *ngx_http_gateway_jwt_verifier_new(void);
+
+/* Frees what it holds too; NULL is allowed. */
+void ngx_http_gateway_jwt_verifier_free(
+    ngx_http_gateway_jwt_verifier_t *verifier);
 
 /*
  * Whether the key made that signature of content with the algorithm alg, which

@@ -122,6 +122,9 @@ for my $alg (@all) {
     is(ask("/$alg", "$head.$body." . encode_base64url(substr $bytes, 1)),
        $wrong, "a signature of $alg that is a byte short is refused");
 
+    is(ask("/$alg", $key->token({ sub => 'berta' })), '200 ',
+       "a good token of $alg is accepted after those");
+
     is(ask($alg eq 'ES256' ? '/RS256' : '/ES256', $token), $not_here,
        "$alg is refused where it is not named");
 }
