@@ -23,8 +23,9 @@ sub program {
 
 # port, path; method (GET), body, headers => { name => value }, tokens (a file
 # of them, used in turn), connections (1), rate (none: as fast as it goes),
-# seconds (1), expect (200), timeout (10).  Returns what the program measured;
-# dies when it could not.
+# seconds (1), expect (200, or "200,201"), timeout (10), drain (1: seconds that
+# what is in flight has at the end).  Returns what the program measured; dies
+# when it could not.
 sub load {
     my (%option) = @_;
 
@@ -35,6 +36,7 @@ sub load {
         '--seconds', $option{seconds} // 1,
         '--expect', $option{expect} // 200,
         '--timeout', $option{timeout} // 10,
+        '--drain', $option{drain} // 1,
     );
 
     push @words, '--rate', $option{rate} if $option{rate};

@@ -173,12 +173,22 @@ sub title {
 
     my @words = ("$row->{system} $row->{what}");
     push @words, $row->{label} if defined $row->{label};
-    push @words, "$row->{connections} connection"
-                 . ($row->{connections} == 1 ? '' : 's')
-        if defined $row->{connections};
+    push @words, number($row->{x}) . ' ' . ($row->{axis} // '')
+        if defined $row->{x};
+    push @words, connections($row) // ();
     push @words, number($row->{rate}) . ' a second' if $row->{rate};
 
     return join ', ', @words;
+}
+
+
+# "64 connections"; undef if the row has none.
+sub connections {
+    my ($row) = @_;
+
+    my $n = $row->{connections} // return undef;
+
+    return $n == 1 ? '1 connection' : "$n connections";
 }
 
 
