@@ -75,9 +75,18 @@ t_20_module_sign_token_LDADD = $(JWT_LIBS)
 
 # what measures; no part of an installation
 BENCH_TOOLS = \
+	t/60-bench/limit \
 	t/60-bench/load
 
 check_PROGRAMS += $(BENCH_TOOLS)
+
+t_60_bench_limit_CPPFLAGS = $(AM_CPPFLAGS) $(RABBITMQ_CFLAGS)
+t_60_bench_limit_LDADD = $(RABBITMQ_LIBS)
+t_60_bench_limit_SOURCES = \
+	t/60-bench/figures.c \
+	t/60-bench/histogram.c \
+	t/60-bench/limit.c \
+	t/60-bench/link.c
 
 t_60_bench_load_LDADD =
 t_60_bench_load_SOURCES = \

@@ -29,8 +29,9 @@ my @header_laws = (
      'amqp/ has one public header, ngx_amqp.h'],
     [qr{\Aamqp(?:_\w+)?\.h\z|\Arabbitmq-c/},
      qr{\A(?:ngx_gateway_module/amqp/ngx_amqp_frame\.c
-         |shared/broker\w*\.[ch])\z}x,
-     'rabbitmq-c is for the frame and the broker layer'],
+         |shared/broker\w*\.[ch]|t/60-bench/li(?:mit|nk)\.[ch])\z}x,
+     'rabbitmq-c is for the frame and the broker layer, and for the bench'
+     . ' that measures them'],
     [qr{\Ajansson\.h\z},
      qr{\A(?:ngx_gateway_module/http/ngx_http_gateway_jwt_(?:claim|key|token)\.c\z
          |workers/warren/|t/)}x,
