@@ -16,6 +16,7 @@ UNIT_TESTS = \
 	t/10-unit/test_id \
 	t/10-unit/test_json \
 	t/10-unit/test_jwt_claim \
+	t/10-unit/test_jwt_document \
 	t/10-unit/test_jwt_revoked \
 	t/10-unit/test_jwt_token \
 	t/10-unit/test_limit_message \
@@ -54,7 +55,14 @@ t_10_unit_test_jwt_claim_LDADD = $(LDADD) $(JANSSON_LIBS)
 t_10_unit_test_jwt_claim_SOURCES = \
 	t/10-unit/test_jwt_claim.c \
 	ngx_gateway_module/http/ngx_http_gateway_jwt_claim.c \
+	ngx_gateway_module/http/ngx_http_gateway_jwt_document.c \
 	ngx_gateway_module/http/ngx_http_gateway_jwt_token.c
+
+t_10_unit_test_jwt_document_CPPFLAGS = $(HTTP_CPPFLAGS) $(JANSSON_CFLAGS)
+t_10_unit_test_jwt_document_LDADD = $(LDADD) $(JANSSON_LIBS)
+t_10_unit_test_jwt_document_SOURCES = \
+	t/10-unit/test_jwt_document.c \
+	ngx_gateway_module/http/ngx_http_gateway_jwt_document.c
 
 t_10_unit_test_jwt_revoked_CPPFLAGS = $(HTTP_CPPFLAGS)
 t_10_unit_test_jwt_revoked_SOURCES = \
@@ -65,6 +73,7 @@ t_10_unit_test_jwt_token_CPPFLAGS = $(HTTP_CPPFLAGS) $(JANSSON_CFLAGS)
 t_10_unit_test_jwt_token_LDADD = $(LDADD) $(JANSSON_LIBS)
 t_10_unit_test_jwt_token_SOURCES = \
 	t/10-unit/test_jwt_token.c \
+	ngx_gateway_module/http/ngx_http_gateway_jwt_document.c \
 	ngx_gateway_module/http/ngx_http_gateway_jwt_token.c
 
 # signs tokens with libjwt

@@ -1,7 +1,7 @@
 /*
  * Copyright (C) the Warren authors
  *
- * Strict reading of a token with jansson.  Nothing of it is believed here;
+ * Strict reading of a token.  Nothing of it is believed here;
  * ngx_http_gateway_jwt_module.c decides.
  */
 
@@ -9,14 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
+#include "ngx_http_gateway_jwt_document.h"
 
-#include "ngx_http_gateway_jwt_token.h"
-
-
-/* a rough but generous figure of what jansson spends on one value */
-
-#define JWT_VALUE_COST  96
 
 /* beyond 2^53 a number of JSON may already have been rounded by its writer */
 
@@ -33,8 +27,8 @@ struct ngx_http_gateway_jwt_token_s {
     unsigned                      refs;
     unsigned                      alg;
 
-    json_t                       *header;
-    json_t                       *claims;  /* NULL until they are read */
+    ngx_http_gateway_jwt_document_t  *header;
+    ngx_http_gateway_jwt_document_t  *claims;  /* NULL until they are read */
 
     ngx_http_gateway_jwt_slice_t  kid;     /* in header; data is NULL: none */
     ngx_http_gateway_jwt_slice_t  typ;     /* the same */
@@ -47,19 +41,20 @@ struct ngx_http_gateway_jwt_token_s {
 
 
 static int jwt_load(const ngx_http_gateway_jwt_slice_t *text,
-    unsigned char *buf, size_t size, json_t **object_r, size_t *cost_r,
-    const char **reason_r);
-static bool jwt_is_shallow(const unsigned char *p, size_t len);
-static bool jwt_count(const json_t *value, size_t *values);
+    unsigned char *buf, size_t size,
+    ngx_http_gateway_jwt_document_t **document_r, size_t *cost_r);
+static ngx_http_gateway_jwt_member_t jwt_get(
+    const ngx_http_gateway_jwt_document_t *document, const char *name);
 static const char *jwt_read_header(ngx_http_gateway_jwt_token_t *token);
 static bool jwt_is_same(const unsigned char *a, const unsigned char *b,
     size_t len);
 static const char *jwt_read_times(ngx_http_gateway_jwt_token_t *token);
-static bool jwt_read_time(const json_t *claims, const char *name,
-    ngx_http_gateway_jwt_time_t *time_r);
-static json_t *jwt_claim(const ngx_http_gateway_jwt_token_t *token,
-    const unsigned char *name, size_t len);
-static bool jwt_is_clean(const json_t *string, bool is_element);
+static bool jwt_read_time(const ngx_http_gateway_jwt_document_t *claims,
+    const char *name, ngx_http_gateway_jwt_time_t *time_r);
+static bool jwt_is_string(const ngx_http_gateway_jwt_member_t *value,
+    const unsigned char *text, size_t len);
+static bool jwt_is_clean(const ngx_http_gateway_jwt_member_t *value,
+    bool is_element);
 
 
 /* all of five letters */
@@ -131,16 +126,33 @@ ngx_http_gateway_jwt_base64url(unsigned char *dst, size_t size,
     size_t         i, n;
     unsigned       bits;
     uint32_t       acc;
-    unsigned char  value;
+    unsigned char  value, a, b, c, d;
 
     if (len % 4 == 1 || len / 4 * 3 + (len % 4 * 3) / 4 > size) {
         return -1;
     }
 
+    /* most of it four at a time; the bit of 64 is in no other value */
+
+    for (i = 0, n = 0; i + 4 <= len; i += 4, n += 3) {
+        a = jwt_alphabet[src[i]];
+        b = jwt_alphabet[src[i + 1]];
+        c = jwt_alphabet[src[i + 2]];
+        d = jwt_alphabet[src[i + 3]];
+
+        if ((a | b | c | d) & 64) {
+            return -1;
+        }
+
+        dst[n] = (unsigned char) (a << 2 | b >> 4);
+        dst[n + 1] = (unsigned char) (b << 4 | c >> 2);
+        dst[n + 2] = (unsigned char) (c << 6 | d);
+    }
+
     acc = 0;
     bits = 0;
 
-    for (i = 0, n = 0; i < len; i++) {
+    for ( /* void */ ; i < len; i++) {
         value = jwt_alphabet[src[i]];
 
         if (value == 64) {
@@ -234,7 +246,7 @@ ngx_http_gateway_jwt_token_new(const ngx_http_gateway_jwt_parts_t *parts,
     token->size = sizeof(ngx_http_gateway_jwt_token_t);
 
     rc = jwt_load(&parts->header, buf, sizeof(buf), &token->header,
-                  &token->size, reason_r);
+                  &token->size);
 
     if (rc == NGX_HTTP_GATEWAY_JWT_REFUSED) {
         *reason_r = "the header of the token is not valid";
@@ -268,7 +280,11 @@ ngx_http_gateway_jwt_token_read_claims(ngx_http_gateway_jwt_token_t *token,
     *reason_r = NULL;
 
     rc = jwt_load(&parts->claims, buf, sizeof(buf), &token->claims,
-                  &token->size, reason_r);
+                  &token->size);
+
+    if (rc == NGX_HTTP_GATEWAY_JWT_REFUSED) {
+        *reason_r = "the claims of the token are not valid";
+    }
 
     if (rc != NGX_HTTP_GATEWAY_JWT_FINE) {
         return rc;
@@ -285,175 +301,84 @@ ngx_http_gateway_jwt_token_read_claims(ngx_http_gateway_jwt_token_t *token,
 
 static int
 jwt_load(const ngx_http_gateway_jwt_slice_t *text, unsigned char *buf,
-    size_t size, json_t **object_r, size_t *cost_r, const char **reason_r)
+    size_t size, ngx_http_gateway_jwt_document_t **document_r, size_t *cost_r)
 {
-    long          len;
-    size_t        values;
-    json_t       *object;
-    json_error_t  error;
-
-    *reason_r = "the claims of the token are not valid";
+    int     rc;
+    long    len;
+    size_t  cost;
 
     len = ngx_http_gateway_jwt_base64url(buf, size, text->data, text->len);
 
-    if (len == -1 || !jwt_is_shallow(buf, (size_t) len)) {
+    if (len == -1) {
         return NGX_HTTP_GATEWAY_JWT_REFUSED;
     }
 
-    object = json_loadb((char *) buf, (size_t) len, JSON_REJECT_DUPLICATES,
-                        &error);
+    rc = ngx_http_gateway_jwt_document_new(buf, (size_t) len, document_r,
+                                           &cost);
 
-    if (object == NULL) {
-        return json_error_code(&error) == json_error_out_of_memory
-               ? NGX_HTTP_GATEWAY_JWT_NO_MEMORY
-               : NGX_HTTP_GATEWAY_JWT_REFUSED;
+    if (rc == NGX_HTTP_GATEWAY_JWT_FINE) {
+        *cost_r += cost;
     }
 
-    values = 0;
-
-    if (!json_is_object(object) || !jwt_count(object, &values)) {
-        json_decref(object);
-        return NGX_HTTP_GATEWAY_JWT_REFUSED;
-    }
-
-    *object_r = object;
-    *cost_r += (size_t) len + values * JWT_VALUE_COST;
-    *reason_r = NULL;
-
-    return NGX_HTTP_GATEWAY_JWT_FINE;
+    return rc;
 }
 
 
-/* looks at the depth before a parser that recurses does */
-
-static bool
-jwt_is_shallow(const unsigned char *p, size_t len)
+static ngx_http_gateway_jwt_member_t
+jwt_get(const ngx_http_gateway_jwt_document_t *document, const char *name)
 {
-    bool      is_string;
-    size_t    i;
-    unsigned  depth;
-
-    depth = 0;
-    is_string = false;
-
-    for (i = 0; i < len; i++) {
-
-        if (is_string) {
-
-            if (p[i] == '\\') {
-                i++;
-
-            } else if (p[i] == '"') {
-                is_string = false;
-            }
-
-            continue;
-        }
-
-        if (p[i] == '"') {
-            is_string = true;
-
-        } else if (p[i] == '{' || p[i] == '[') {
-            depth++;
-
-            if (depth > NGX_HTTP_GATEWAY_JWT_DEPTH_MAX) {
-                return false;
-            }
-
-        } else if ((p[i] == '}' || p[i] == ']') && depth != 0) {
-            depth--;
-        }
-    }
-
-    return true;
-}
-
-
-/* it may recurse, since jwt_is_shallow() was asked before */
-
-static bool
-jwt_count(const json_t *value, size_t *values)
-{
-    size_t       i;
-    json_t      *child;
-    const char  *name;
-
-    if (++*values > NGX_HTTP_GATEWAY_JWT_VALUES_MAX) {
-        return false;
-    }
-
-    if (json_is_object(value)) {
-
-        if (json_object_size(value) > NGX_HTTP_GATEWAY_JWT_MEMBERS_MAX) {
-            return false;
-        }
-
-        json_object_foreach((json_t *) value, name, child) {
-            if (!jwt_count(child, values)) {
-                return false;
-            }
-        }
-
-    } else if (json_is_array(value)) {
-
-        json_array_foreach(value, i, child) {
-            if (!jwt_count(child, values)) {
-                return false;
-            }
-        }
-    }
-
-    return true;
+    return ngx_http_gateway_jwt_document_get(document,
+                                             (const unsigned char *) name,
+                                             strlen(name));
 }
 
 
 static const char *
 jwt_read_header(ngx_http_gateway_jwt_token_t *token)
 {
-    json_t  *alg, *kid, *typ;
+    ngx_http_gateway_jwt_member_t  value;
 
-    if (json_object_get(token->header, "crit") != NULL) {
+    value = jwt_get(token->header, "crit");
+
+    if (value.kind != NGX_HTTP_GATEWAY_JWT_VALUE_ABSENT) {
         return "the token demands an extension (crit)";
     }
 
-    typ = json_object_get(token->header, "typ");
+    value = jwt_get(token->header, "typ");
 
-    if (typ != NULL) {
+    if (value.kind != NGX_HTTP_GATEWAY_JWT_VALUE_ABSENT) {
 
-        if (!json_is_string(typ)) {
+        if (value.kind != NGX_HTTP_GATEWAY_JWT_VALUE_STRING) {
             return "the type of the token is not a string";
         }
 
-        token->typ.data = (const unsigned char *) json_string_value(typ);
-        token->typ.len = json_string_length(typ);
+        token->typ = value.string;
     }
 
-    alg = json_object_get(token->header, "alg");
+    value = jwt_get(token->header, "alg");
 
-    if (!json_is_string(alg)) {
+    if (value.kind != NGX_HTTP_GATEWAY_JWT_VALUE_STRING) {
         return "the token names no algorithm";
     }
 
-    token->alg = ngx_http_gateway_jwt_algorithm(
-                     (const unsigned char *) json_string_value(alg),
-                     json_string_length(alg));
+    token->alg = ngx_http_gateway_jwt_algorithm(value.string.data,
+                                                value.string.len);
 
     if (token->alg == 0) {
         return "the algorithm of the token is not supported";
     }
 
-    kid = json_object_get(token->header, "kid");
+    value = jwt_get(token->header, "kid");
 
-    if (kid == NULL) {
+    if (value.kind == NGX_HTTP_GATEWAY_JWT_VALUE_ABSENT) {
         return NULL;
     }
 
-    if (!json_is_string(kid)) {
+    if (value.kind != NGX_HTTP_GATEWAY_JWT_VALUE_STRING) {
         return "the kid of the token is not a string";
     }
 
-    token->kid.data = (const unsigned char *) json_string_value(kid);
-    token->kid.len = json_string_length(kid);
+    token->kid = value.string;
 
     return NULL;
 }
@@ -479,37 +404,36 @@ jwt_read_times(ngx_http_gateway_jwt_token_t *token)
 
 
 static bool
-jwt_read_time(const json_t *claims, const char *name,
+jwt_read_time(const ngx_http_gateway_jwt_document_t *claims, const char *name,
     ngx_http_gateway_jwt_time_t *time_r)
 {
-    double         real;
-    const json_t  *value;
+    ngx_http_gateway_jwt_member_t  value;
 
-    value = json_object_get(claims, name);
+    value = jwt_get(claims, name);
 
-    time_r->is_set = (value != NULL);
+    time_r->is_set = (value.kind != NGX_HTTP_GATEWAY_JWT_VALUE_ABSENT);
     time_r->value = 0;
 
-    if (value == NULL) {
+    if (!time_r->is_set) {
         return true;
     }
 
-    if (json_is_integer(value)) {
-        time_r->value = (int64_t) json_integer_value(value);
+    if (value.kind == NGX_HTTP_GATEWAY_JWT_VALUE_INTEGER) {
+        time_r->value = value.integer;
 
-    } else if (json_is_real(value)) {
-        real = json_real_value(value);
+    } else if (value.kind == NGX_HTTP_GATEWAY_JWT_VALUE_REAL) {
 
         /* also false for what is not a number */
 
-        if (!(real >= -(double) JWT_TIME_MAX && real <= (double) JWT_TIME_MAX))
+        if (!(value.real >= -(double) JWT_TIME_MAX
+              && value.real <= (double) JWT_TIME_MAX))
         {
             return false;
         }
 
-        time_r->value = (int64_t) real;
+        time_r->value = (int64_t) value.real;
 
-        if ((double) time_r->value != real) {
+        if ((double) time_r->value != value.real) {
             return false;
         }
 
@@ -537,8 +461,8 @@ ngx_http_gateway_jwt_token_unref(ngx_http_gateway_jwt_token_t *token)
         return;
     }
 
-    json_decref(token->header);
-    json_decref(token->claims);
+    ngx_http_gateway_jwt_document_free(token->header);
+    ngx_http_gateway_jwt_document_free(token->claims);
 
     free(token);
 }
@@ -621,7 +545,8 @@ jwt_is_same(const unsigned char *a, const unsigned char *b, size_t len)
 const struct json_t *
 ngx_http_gateway_jwt_token_claims(const ngx_http_gateway_jwt_token_t *token)
 {
-    return token->claims;
+    return token->claims != NULL
+           ? ngx_http_gateway_jwt_document_json(token->claims) : NULL;
 }
 
 
@@ -671,18 +596,19 @@ int
 ngx_http_gateway_jwt_token_has(const ngx_http_gateway_jwt_token_t *token,
     const char *name, const unsigned char *value, size_t len)
 {
-    size_t         i, n;
-    const json_t  *claim, *item;
+    size_t                         i;
+    ngx_http_gateway_jwt_member_t  claim, item;
 
-    claim = json_object_get(token->claims, name);
-    n = json_is_array(claim) ? json_array_size(claim) : 1;
+    claim = jwt_get(token->claims, name);
 
-    for (i = 0; i < n; i++) {
-        item = json_is_array(claim) ? json_array_get(claim, i) : claim;
+    if (claim.kind != NGX_HTTP_GATEWAY_JWT_VALUE_ARRAY) {
+        return jwt_is_string(&claim, value, len);
+    }
 
-        if (json_is_string(item) && json_string_length(item) == len
-            && memcmp(json_string_value(item), value, len) == 0)
-        {
+    for (i = 0; i < claim.n; i++) {
+        item = ngx_http_gateway_jwt_document_item(token->claims, &claim, i);
+
+        if (jwt_is_string(&item, value, len)) {
             return 1;
         }
     }
@@ -691,44 +617,57 @@ ngx_http_gateway_jwt_token_has(const ngx_http_gateway_jwt_token_t *token,
 }
 
 
+static bool
+jwt_is_string(const ngx_http_gateway_jwt_member_t *value,
+    const unsigned char *text, size_t len)
+{
+    return value->kind == NGX_HTTP_GATEWAY_JWT_VALUE_STRING
+           && value->string.len == len
+           && memcmp(value->string.data, text, len) == 0;
+}
+
+
 ngx_http_gateway_jwt_kind_e
 ngx_http_gateway_jwt_token_claim(const ngx_http_gateway_jwt_token_t *token,
     const unsigned char *name, size_t len,
     ngx_http_gateway_jwt_slice_t *string_r, int64_t *number_r)
 {
-    size_t         i, n;
-    const json_t  *claim;
+    size_t                         i;
+    ngx_http_gateway_jwt_member_t  claim, item;
 
-    claim = jwt_claim(token, name, len);
-
-    if (claim == NULL) {
+    if (token->claims == NULL) {
         return NGX_HTTP_GATEWAY_JWT_ABSENT;
     }
 
-    if (json_is_integer(claim)) {
-        *number_r = (int64_t) json_integer_value(claim);
+    claim = ngx_http_gateway_jwt_document_get(token->claims, name, len);
+
+    if (claim.kind == NGX_HTTP_GATEWAY_JWT_VALUE_ABSENT) {
+        return NGX_HTTP_GATEWAY_JWT_ABSENT;
+    }
+
+    if (claim.kind == NGX_HTTP_GATEWAY_JWT_VALUE_INTEGER) {
+        *number_r = claim.integer;
         return NGX_HTTP_GATEWAY_JWT_INTEGER;
     }
 
-    if (json_is_string(claim) && jwt_is_clean(claim, false)) {
-        string_r->data = (const unsigned char *) json_string_value(claim);
-        string_r->len = json_string_length(claim);
+    if (jwt_is_clean(&claim, false)) {
+        *string_r = claim.string;
         return NGX_HTTP_GATEWAY_JWT_STRING;
     }
 
-    if (!json_is_array(claim)) {
+    if (claim.kind != NGX_HTTP_GATEWAY_JWT_VALUE_ARRAY) {
         return NGX_HTTP_GATEWAY_JWT_OTHER;
     }
 
-    n = json_array_size(claim);
+    for (i = 0; i < claim.n; i++) {
+        item = ngx_http_gateway_jwt_document_item(token->claims, &claim, i);
 
-    for (i = 0; i < n; i++) {
-        if (!jwt_is_clean(json_array_get(claim, i), true)) {
+        if (!jwt_is_clean(&item, true)) {
             return NGX_HTTP_GATEWAY_JWT_OTHER;
         }
     }
 
-    *number_r = (int64_t) n;
+    *number_r = (int64_t) claim.n;
 
     return NGX_HTTP_GATEWAY_JWT_STRINGS;
 }
@@ -738,51 +677,27 @@ ngx_http_gateway_jwt_slice_t
 ngx_http_gateway_jwt_token_element(const ngx_http_gateway_jwt_token_t *token,
     const unsigned char *name, size_t len, size_t i)
 {
-    const json_t                  *item;
-    ngx_http_gateway_jwt_slice_t   slice;
+    ngx_http_gateway_jwt_member_t  claim;
 
-    item = json_array_get(jwt_claim(token, name, len), i);
+    claim = ngx_http_gateway_jwt_document_get(token->claims, name, len);
+    claim = ngx_http_gateway_jwt_document_item(token->claims, &claim, i);
 
-    slice.data = (const unsigned char *) json_string_value(item);
-    slice.len = json_string_length(item);
-
-    return slice;
-}
-
-
-/* jansson 2.14 of Debian has json_object_getn(); older ones do not */
-
-static json_t *
-jwt_claim(const ngx_http_gateway_jwt_token_t *token,
-    const unsigned char *name, size_t len)
-{
-    char  key[128];
-
-    if (token->claims == NULL || len >= sizeof(key)
-        || memchr(name, '\0', len) != NULL)
-    {
-        return NULL;
-    }
-
-    memcpy(key, name, len);
-    key[len] = '\0';
-
-    return json_object_get(token->claims, key);
+    return claim.string;
 }
 
 
 static bool
-jwt_is_clean(const json_t *string, bool is_element)
+jwt_is_clean(const ngx_http_gateway_jwt_member_t *value, bool is_element)
 {
     size_t                i, len;
     const unsigned char  *p;
 
-    if (!json_is_string(string)) {
+    if (value->kind != NGX_HTTP_GATEWAY_JWT_VALUE_STRING) {
         return false;
     }
 
-    p = (const unsigned char *) json_string_value(string);
-    len = json_string_length(string);
+    p = value->string.data;
+    len = value->string.len;
 
     if (is_element && len == 0) {
         return false;

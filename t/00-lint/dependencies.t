@@ -33,7 +33,8 @@ my @header_laws = (
      'rabbitmq-c is for the frame and the broker layer, and for the bench'
      . ' that measures them'],
     [qr{\Ajansson\.h\z},
-     qr{\A(?:ngx_gateway_module/http/ngx_http_gateway_jwt_(?:claim|key|token)\.c\z
+     qr{\A(?:ngx_gateway_module/http/
+             ngx_http_gateway_jwt_(?:claim|document|key)\.c\z
          |workers/warren/|t/)}x,
      'jansson is for keys and tokens'],
     [qr{\Aopenssl/},
@@ -120,7 +121,8 @@ is_deeply([nginx_first('ngx_gateway_module/a.c',
           'a header of the system before nginx is found');
 
 # some know nothing of nginx
-my $plain = qr{json|jwt_(?:answer|claim|key|revoked_set|signature|token)
+my $plain = qr{json
+               |jwt_(?:answer|claim|document|key|revoked_set|signature|token)
                |limit_(?:gcra|message)}x;
 my $in_nginx = qr{\Angx_gateway_module/
                   (?!http/ngx_http_gateway_(?:$plain)\.)
@@ -194,7 +196,7 @@ is(join("\n", symbols(
     [qr{\Aamqp_}, qr{/ngx_amqp_frame\.o\z}, 'the codec is in one file'],
     [qr{\A(?:ngx_http_|ngx_stream_)}, qr{/http/|/objs/addon/objs/},
      'the protocol knows no HTTP'],
-    [qr{\Ajson_}, qr{_jwt_(?:claim|key|token)\.o\z},
+    [qr{\Ajson_}, qr{_jwt_(?:claim|document|key)\.o\z},
      'jansson is in three files']
 )), '', 'objects of the module keep the laws');
 

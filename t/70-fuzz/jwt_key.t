@@ -21,7 +21,7 @@ my $ed = Warren::JWT->ed(kid => 'ed');
 Fuzz::run(
     target => 'jwt_key', libs => ['jansson', 'crypto'], max => 8192,
     sources => [map { "ngx_gateway_module/http/ngx_http_gateway_jwt_$_.c" }
-                    qw(key signature token)],
+                    qw(document key signature token)],
     seeds => {
         ec => Warren::JWT::jwks($ec),
         curves => Warren::JWT::jwks(

@@ -22,7 +22,7 @@ my $header = '{"alg":"ES256","kid":"one","typ":"at+jwt"}';
 Fuzz::run(
     target => 'jwt_token', libs => ['jansson'], max => 9000,
     sources => [map { "ngx_gateway_module/http/ngx_http_gateway_jwt_$_.c" }
-                    qw(claim token)],
+                    qw(claim document token)],
     seeds => {
         sent => join('.', map { encode_base64url($_) } $header,
                      '{"exp":1}', 'x' x 64),
