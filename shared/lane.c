@@ -26,6 +26,7 @@
 #include "outbox.h"
 #include "settings.h"
 #include "skew.h"
+#include "timer.h"
 #include "turn.h"
 
 
@@ -396,6 +397,10 @@ idle_ms(const struct wr_lane *lane)
         ms = wr_housekeeping_due_ms(lane) - now_ms;
     }
 
+    if (wr_timer_left_ms(lane) < ms) {
+        ms = wr_timer_left_ms(lane);
+    }
+
     return (ms > MORE_MS) ? ms : MORE_MS;
 }
 
@@ -408,6 +413,7 @@ look_after(struct wr_lane *lane)
     int64_t  now_ms;
 
     wr_gather_idle(lane);
+    wr_timer(lane);
     wr_outbox_publish(lane->outbox);
     wr_broker_flush(lane->broker);
     now_ms = wr_clock_ms();

@@ -82,6 +82,7 @@ struct wr_lane {
     int64_t                    expire_ms;   /* next time */
     int64_t                    partition_ms;    /* next time */
     int64_t                    look_ms;     /* next time */
+    int64_t                    timer_ms;    /* wall time of the last look */
     int64_t                    doubted_ms;  /* told so last; 0: never */
 
     /* taken, to be tried with the next batch */

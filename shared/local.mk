@@ -126,6 +126,8 @@ libwarren_la_SOURCES = \
 	shared/supervisor_notify.c \
 	shared/supervisor_private.h \
 	shared/supervisor_watch.c \
+	shared/timer.c \
+	shared/timer.h \
 	shared/turn.c \
 	shared/turn.h \
 	shared/tx.c \

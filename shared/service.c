@@ -24,6 +24,7 @@
 #include "service.h"
 #include "settings_private.h"
 #include "supervisor.h"
+#include "timer.h"
 #include "version.h"
 #include "wire.h"
 
@@ -263,6 +264,16 @@ handler_check(const struct program *program, const struct wr_handler *handler)
     if (handler->in_order && handler->kind != WR_EVENT) {
         fprintf(stderr, "%s: handler \"%s\" is in order and of no event\n",
                 program->name, handler->type);
+        return -1;
+    }
+
+    if (handler->every_ms != 0
+        && (handler->kind != WR_COMMAND || handler->every_ms < WR_TIMER_MIN_MS
+            || handler->every_ms > WR_TIMER_MAX_MS))
+    {
+        fprintf(stderr, "%s: handler \"%s\" has an .every_ms and is no "
+                "command, or that is not within %d and %d\n", program->name,
+                handler->type, WR_TIMER_MIN_MS, WR_TIMER_MAX_MS);
         return -1;
     }
 

@@ -63,6 +63,14 @@ struct wr_handler {
      * has acted or is a dead letter.
      */
     bool               in_order;
+
+    /*
+     * Of commands: the service sends it to itself, once in so many
+     * milliseconds, however many workers it has and whether or not the last
+     * one is done; 1000 to 3600000, 0: not.  The body is {}.  What was not
+     * done while no worker ran is not made up for.
+     */
+    int                every_ms;
 };
 
 #define WR_HANDLERS_END  { .kind = WR_CALL, .type = NULL }

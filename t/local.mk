@@ -113,7 +113,8 @@ check_PROGRAMS += \
 	t/30-worker/hot_worker \
 	t/30-worker/relay_worker \
 	t/30-worker/step_worker \
-	t/30-worker/stub_worker
+	t/30-worker/stub_worker \
+	t/30-worker/tick_worker
 
 
 # make check is what needs no server: unit tests, and lint in a checkout (a

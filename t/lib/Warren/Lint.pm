@@ -344,7 +344,7 @@ my @layers = (
     join => [qw(
         announce ask batch crash dead decode dispatch gather history
         housekeeping inbox key lane order outbox page reply request retry
-        service settle tx turn warren wr
+        service settle timer tx turn warren wr
     )],
 );
 
