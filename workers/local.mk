@@ -106,9 +106,32 @@ dist_template_DATA = \
 # the services; warren-NAME serves NAME
 
 sbin_PROGRAMS += \
+	warren-catalog \
 	warren-notifications \
 	warren-orders \
 	warren-users
+
+warren_catalog_SOURCES = \
+	workers/catalog/main.c \
+	workers/catalog/catalog.h \
+	workers/catalog/catalog_adjust.c \
+	workers/catalog/catalog_expire.c \
+	workers/catalog/catalog_get.c \
+	workers/catalog/catalog_init.c \
+	workers/catalog/catalog_json.c \
+	workers/catalog/catalog_json.h \
+	workers/catalog/catalog_lines.c \
+	workers/catalog/catalog_lines.h \
+	workers/catalog/catalog_list.c \
+	workers/catalog/catalog_order.c \
+	workers/catalog/catalog_price.c \
+	workers/catalog/catalog_put.c \
+	workers/catalog/catalog_reserve.c \
+	workers/catalog/catalog_settle.c \
+	workers/catalog/catalog_store.c \
+	workers/catalog/catalog_store.h \
+	workers/catalog/catalog_text.c \
+	workers/catalog/catalog_text.h
 
 warren_notifications_SOURCES = \
 	workers/notifications/main.c \

@@ -130,7 +130,7 @@ sub wrong {
         );
 
         isnt($status, 0, "$what: refused");
-        like($output, qr/handler "tick" has an \.every_ms and is no command, or/,
+        like($output, qr/handler "tick" has an \.every_ms and is no command/,
              'with the handler and the reason');
     }
 }

@@ -14,11 +14,13 @@ use Warren::Test;
 use Warren::Test qw(run_command);
 
 my $postgresql = Warren::PostgreSQL->shared();
-my @services = ('users', 'orders', 'notifications');
+my @services = ('users', 'catalog', 'orders', 'notifications');
+my %table = (catalog => 'products');
 my %database = map { $_ => $postgresql->database($_) } @services;
 
 for my $service (@services) {
     my $uri = $database{$service};
+    my $table = $table{$service} // $service;
 
     is(psql($uri, 'select current_user'), $service,
        "$service connects to its own database");
@@ -41,9 +43,9 @@ for my $service (@services) {
         'make a table' => 'create table t (i integer)',
         'make a temporary table' => 'create temporary table t (i integer)',
         'make a schema' => 'create schema s',
-        'drop a table' => "drop table $service",
-        'change a table' => "alter table $service add column x integer",
-        'empty a table' => "truncate $service",
+        'drop a table' => "drop table $table",
+        'change a table' => "alter table $table add column x integer",
+        'empty a table' => "truncate $table",
         'make a database' => 'create database d',
         'make a role' => 'create role r',
         'change the registry' => 'delete from sqitch.changes',
@@ -56,7 +58,7 @@ for my $service (@services) {
              "$service may not $what");
     }
 
-    is(psql($uri, "select count(*) from $service"), 0,
+    is(psql($uri, "select count(*) from $table"), 0,
        "$service reads its table");
     like(psql($uri, 'select string_agg(change, $$ $$) from sqitch.changes'),
          qr/0001_runtime/, "$service sees how new its schema is");

@@ -81,7 +81,7 @@ sub up {
 
     ok($at, 'and prints where it is') or BAIL_OUT($text);
     ok($jwt, 'a token') or BAIL_OUT($text);
-    is(@curl, 3, 'and three commands');
+    is(@curl, 4, 'and four commands');
 
     return ($at, $jwt, @curl);
 }
@@ -90,28 +90,29 @@ sub up {
 sub pasted {
     my @said = map {
         (run_command(command => ['sh', '-c', $_]))[1]
-    } @commands[0, 1];
+    } @commands[0 .. 2];
 
-    like($said[0], qr/ 201 /, 'pasted, the first one places an order');
-    my ($id) = $said[0] =~ m{^Location: /orders/(\S+?)\r?$}mi;
-    like($said[1], qr/"id":"\Q$id\E"/, 'the second one shows it');
+    like($said[0], qr/"id":"tea-1\d\d"/, 'pasted, the first one finds tea');
+    like($said[1], qr/ 201 /, 'the second one places an order');
+    my ($id) = $said[1] =~ m{^Location: /orders/(\S+?)\r?$}mi;
+    like($said[2], qr/"id":"\Q$id\E"/, 'the third one shows it');
 
     my $told;
     wait_for(
         sub {
-            $told = (run_command(command => ['sh', '-c', $commands[2]]))[1];
+            $told = (run_command(command => ['sh', '-c', $commands[3]]))[1];
             $told =~ /"order_id": ?"\Q$id\E"/;
         },
         20, 'the notification'
     );
-    like($told, qr/Order placed/, 'the third one what was told of it');
+    like($told, qr/Order placed/, 'the fourth one what was told of it');
 }
 
 
 sub again {
     my %before = pids();
 
-    is(keys %before, 6, 'six servers run');
+    is(keys %before, 7, 'seven servers run');
     up();
     is_deeply({ pids() }, \%before, 'up again starts nothing anew');
 }

@@ -33,6 +33,8 @@ my $postgresql = Warren::PostgreSQL->private(settings => [
 
 my $system = Warren::System->new(
     postgresql => $postgresql,
+    # those that the other system has, too
+    services => [qw(users orders notifications)],
     settings => {
         orders => { lanes => $lanes }, users => { lanes => $lanes },
     }

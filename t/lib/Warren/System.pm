@@ -2,7 +2,7 @@ package Warren::System;
 
 # Copyright (C) the Warren authors
 #
-# The whole path: broker, databases, the three workers, nginx with the routes of
+# The whole path: broker, databases, the workers, nginx with the routes of
 # ngx_gateway_module/conf/dev.conf.in.
 #
 #     my $system = Warren::System->new()->start();
@@ -11,6 +11,7 @@ package Warren::System;
 #
 # private => 1 takes a RabbitMQ of its own, which may be restarted and killed.
 # settings are keys of all workers, or of one: { orders => { lanes => 4 } }.
+# services are those that are started, all of them unless told.
 
 use strict;
 use warnings;
@@ -25,7 +26,7 @@ use Warren::Test qw(
 use Warren::Worker;
 
 
-our @SERVICES = qw(users orders notifications);
+our @SERVICES = qw(users catalog orders notifications);
 
 my $issuer = 'https://warren.test';
 my $audience = 'warren';
@@ -53,7 +54,7 @@ sub start {
     my $dir = $self->{dir};
     my $key = Warren::Worker::make_key("$dir/token.pem");
 
-    for my $service (@SERVICES) {
+    for my $service (@{ $self->{services} // \@SERVICES }) {
         $self->{workers}{$service} = Warren::Worker->new(
             service => $service, broker => $self->{broker},
             vhost => $self->{vhost}, postgresql => $self->{postgresql},
