@@ -20,10 +20,9 @@ static size_t ngx_amqp_call_size(ngx_amqp_connection_t *ac,
     const ngx_amqp_message_t *message);
 static ngx_int_t ngx_amqp_call_write(ngx_amqp_connection_t *ac,
     ngx_amqp_call_t *call, const ngx_amqp_message_t *message);
-static void ngx_amqp_call_publish(ngx_amqp_method_t *publish,
-    const ngx_amqp_message_t *message);
 static void ngx_amqp_call_sender(ngx_amqp_connection_t *ac,
     ngx_amqp_sender_t *sender);
+static void ngx_amqp_call_id(u_char *hex_r, uint64_t id);
 static ngx_int_t ngx_amqp_tags_are_free(ngx_amqp_connection_t *ac,
     ngx_uint_t n);
 static ngx_amqp_slot_t *ngx_amqp_tag_slot(ngx_amqp_connection_t *ac,
@@ -32,8 +31,7 @@ static ngx_int_t ngx_amqp_random48(ngx_amqp_connection_t *ac, uint64_t *n);
 static void ngx_amqp_slot_free(ngx_amqp_connection_t *ac,
     ngx_amqp_slot_t *slot);
 static ngx_int_t ngx_amqp_publish(ngx_amqp_connection_t *ac,
-    ngx_amqp_sender_t *sender, const ngx_amqp_message_t *message,
-    const ngx_amqp_method_t *publish);
+    const ngx_amqp_sender_t *sender, const ngx_amqp_message_t *message);
 static ngx_int_t ngx_amqp_publish_body(ngx_amqp_connection_t *ac,
     const ngx_amqp_message_t *message);
 static ngx_int_t ngx_amqp_publish_part(ngx_amqp_connection_t *ac,
@@ -171,14 +169,12 @@ static size_t
 ngx_amqp_call_size(ngx_amqp_connection_t *ac,
     const ngx_amqp_message_t *message)
 {
-    ngx_amqp_method_t  publish;
     ngx_amqp_sender_t  sender;
 
-    ngx_amqp_call_publish(&publish, message);
     ngx_amqp_call_sender(ac, &sender);
 
-    return (size_t) message->body_size + ngx_amqp_method_size(&publish)
-           + ngx_amqp_header_size(message, &sender);
+    return (size_t) message->body_size + ngx_amqp_message_size(message,
+                                                               &sender);
 }
 
 
@@ -192,7 +188,6 @@ ngx_amqp_call_write(ngx_amqp_connection_t *ac, ngx_amqp_call_t *call,
     uint32_t            n;
     uint64_t            random;
     ngx_amqp_slot_t    *slot;
-    ngx_amqp_method_t   publish;
     ngx_amqp_sender_t   sender;
 
     if (ngx_amqp_random48(ac, &random) != NGX_OK) {
@@ -203,9 +198,8 @@ ngx_amqp_call_write(ngx_amqp_connection_t *ac, ngx_amqp_call_t *call,
     slot = &ac->slots[n];
     slot->id = (uint64_t) n << 48 | random;
 
-    (void) ngx_sprintf(id, "%016xL", (int64_t) slot->id);
+    ngx_amqp_call_id(id, slot->id);
 
-    ngx_amqp_call_publish(&publish, message);
     ngx_amqp_call_sender(ac, &sender);
 
     sender.correlation_id.data = id;
@@ -214,7 +208,7 @@ ngx_amqp_call_write(ngx_amqp_connection_t *ac, ngx_amqp_call_t *call,
         ngx_str_null(&sender.reply_to);
     }
 
-    if (ngx_amqp_publish(ac, &sender, message, &publish) != NGX_OK) {
+    if (ngx_amqp_publish(ac, &sender, message) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -239,18 +233,6 @@ ngx_amqp_call_write(ngx_amqp_connection_t *ac, ngx_amqp_call_t *call,
 
 
 static void
-ngx_amqp_call_publish(ngx_amqp_method_t *publish,
-    const ngx_amqp_message_t *message)
-{
-    ngx_memzero(publish, sizeof(ngx_amqp_method_t));
-
-    publish->id = NGX_AMQP_BASIC_PUBLISH;
-    publish->exchange = message->exchange;
-    publish->routing_key = message->routing_key;
-}
-
-
-static void
 ngx_amqp_call_sender(ngx_amqp_connection_t *ac, ngx_amqp_sender_t *sender)
 {
     sender->correlation_id.data = NULL;
@@ -261,11 +243,24 @@ ngx_amqp_call_sender(ngx_amqp_connection_t *ac, ngx_amqp_sender_t *sender)
 }
 
 
+static void
+ngx_amqp_call_id(u_char *hex_r, uint64_t id)
+{
+    ngx_uint_t  i;
+
+    static const u_char  digits[] = "0123456789abcdef";
+
+    for (i = 0; i < WIRE_CORRELATION_LEN; i++) {
+        hex_r[i] = digits[id >> 60];
+        id <<= 4;
+    }
+}
+
+
 ngx_int_t
 ngx_amqp_tell(ngx_amqp_connection_t *ac, const ngx_amqp_message_t *message)
 {
     ngx_amqp_mark_t    mark;
-    ngx_amqp_method_t  publish;
     ngx_amqp_sender_t  sender;
 
     if (!ngx_amqp_is_ready(ac)) {
@@ -280,7 +275,6 @@ ngx_amqp_tell(ngx_amqp_connection_t *ac, const ngx_amqp_message_t *message)
         return NGX_BUSY;
     }
 
-    ngx_amqp_call_publish(&publish, message);
     ngx_memzero(&sender, sizeof(ngx_amqp_sender_t));
 
     sender.user_id = ngx_amqp_target(ac)->url->user;
@@ -288,7 +282,7 @@ ngx_amqp_tell(ngx_amqp_connection_t *ac, const ngx_amqp_message_t *message)
 
     ngx_amqp_output_mark(ac, &mark);
 
-    if (ngx_amqp_publish(ac, &sender, message, &publish) != NGX_OK) {
+    if (ngx_amqp_publish(ac, &sender, message) != NGX_OK) {
         ngx_amqp_output_rollback(ac, &mark);
         return NGX_ERROR;
     }
@@ -558,37 +552,23 @@ ngx_amqp_calls_confirmed(ngx_amqp_connection_t *ac, uint64_t first,
 
 
 static ngx_int_t
-ngx_amqp_publish(ngx_amqp_connection_t *ac, ngx_amqp_sender_t *sender,
-    const ngx_amqp_message_t *message, const ngx_amqp_method_t *publish)
+ngx_amqp_publish(ngx_amqp_connection_t *ac, const ngx_amqp_sender_t *sender,
+    const ngx_amqp_message_t *message)
 {
-    size_t      size;
     u_char     *p;
     ngx_buf_t  *b;
-    ngx_int_t   rc;
 
-    if (ngx_amqp_output_method(ac, NGX_AMQP_CHANNEL, publish) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    size = ngx_amqp_header_size(message, sender);
-
-    if (size > ac->frame_max) {
-        return NGX_ERROR;
-    }
-
-    b = ngx_amqp_output_reserve(ac, size);
+    b = ngx_amqp_output_reserve(ac, ngx_amqp_message_size(message, sender));
     if (b == NULL) {
         return NGX_ERROR;
     }
 
     p = b->last;
 
-    rc = ngx_amqp_header_encode(ac->codec, b, NGX_AMQP_CHANNEL, message,
-                                sender);
-
-    ngx_amqp_codec_reset(ac->codec);
-
-    if (rc != NGX_OK) {
+    if (ngx_amqp_message_encode(b, NGX_AMQP_CHANNEL, ac->frame_max, message,
+                                sender)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

@@ -54,10 +54,6 @@ static ngx_int_t ngx_amqp_headers_read(amqp_table_t *table, ngx_pool_t *pool,
     ngx_array_t *headers);
 static ngx_uint_t ngx_amqp_value_read(amqp_field_value_t *value,
     ngx_amqp_header_t *h);
-static ngx_int_t ngx_amqp_header_fits(const ngx_amqp_message_t *message,
-    const ngx_amqp_sender_t *sender);
-static ngx_int_t ngx_amqp_headers_write(ngx_amqp_codec_t *codec,
-    ngx_array_t *headers, amqp_table_t *table);
 static amqp_bytes_t ngx_amqp_bytes(const ngx_str_t *s);
 static ngx_str_t ngx_amqp_str(amqp_bytes_t bytes);
 
@@ -443,7 +439,6 @@ ngx_amqp_method_write(ngx_amqp_codec_t *codec,
         amqp_queue_declare_t         declare;
         amqp_queue_bind_t            bind;
         amqp_basic_consume_t         consume;
-        amqp_basic_publish_t         publish;
     } m;
 
     ngx_memzero(&m, sizeof(m));
@@ -503,12 +498,6 @@ ngx_amqp_method_write(ngx_amqp_codec_t *codec,
         m.consume.consumer_tag = ngx_amqp_bytes(&method->name);
         m.consume.no_ack = 1;
         m.consume.exclusive = 1;
-        break;
-
-    case NGX_AMQP_BASIC_PUBLISH:
-        m.publish.exchange = ngx_amqp_bytes(&method->exchange);
-        m.publish.routing_key = ngx_amqp_bytes(&method->routing_key);
-        m.publish.mandatory = 1;
         break;
 
     case NGX_AMQP_CHANNEL_OPEN:
@@ -777,189 +766,6 @@ ngx_amqp_value_read(amqp_field_value_t *value, ngx_amqp_header_t *h)
     default:
         return 0;
     }
-}
-
-
-ngx_int_t
-ngx_amqp_header_encode(ngx_amqp_codec_t *codec, ngx_buf_t *b,
-    ngx_uint_t channel, const ngx_amqp_message_t *message,
-    const ngx_amqp_sender_t *sender)
-{
-    int                      n;
-    u_char                  *p, expiration[NGX_INT64_LEN];
-    ngx_uint_t               i;
-    amqp_bytes_t             out;
-    amqp_basic_properties_t  bp;
-
-    if (ngx_amqp_header_fits(message, sender) != NGX_OK
-        || b->end - b->last < NGX_AMQP_FRAME_ENVELOPE + 14)
-    {
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(&bp, sizeof(amqp_basic_properties_t));
-
-    bp._flags = AMQP_BASIC_HEADERS_FLAG | AMQP_BASIC_DELIVERY_MODE_FLAG
-                | AMQP_BASIC_CORRELATION_ID_FLAG | AMQP_BASIC_TIMESTAMP_FLAG
-                | AMQP_BASIC_USER_ID_FLAG | AMQP_BASIC_APP_ID_FLAG;
-
-    if (message->content_type.len) {
-        bp._flags |= AMQP_BASIC_CONTENT_TYPE_FLAG;
-        bp.content_type = ngx_amqp_bytes(&message->content_type);
-    }
-
-    if (message->message_id.len) {
-        bp._flags |= AMQP_BASIC_MESSAGE_ID_FLAG;
-        bp.message_id = ngx_amqp_bytes(&message->message_id);
-    }
-
-    if (message->type.len) {
-        bp._flags |= AMQP_BASIC_TYPE_FLAG;
-        bp.type = ngx_amqp_bytes(&message->type);
-    }
-
-    if (ngx_amqp_headers_write(codec, message->headers, &bp.headers)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (message->expiration) {
-        p = ngx_sprintf(expiration, "%M", message->expiration);
-
-        bp._flags |= AMQP_BASIC_EXPIRATION_FLAG;
-        bp.expiration.bytes = expiration;
-        bp.expiration.len = p - expiration;
-    }
-
-    if (sender->reply_to.len) {
-        bp._flags |= AMQP_BASIC_REPLY_TO_FLAG;
-        bp.reply_to = ngx_amqp_bytes(&sender->reply_to);
-    }
-
-    bp.delivery_mode = message->persistent ? WIRE_DELIVERY_PERSISTENT
-                                           : WIRE_DELIVERY_TRANSIENT;
-    bp.correlation_id = ngx_amqp_bytes(&sender->correlation_id);
-    bp.timestamp = (uint64_t) message->timestamp;
-    bp.user_id = ngx_amqp_bytes(&sender->user_id);
-    bp.app_id = ngx_amqp_bytes(&sender->app_id);
-
-    p = b->last + NGX_AMQP_FRAME_HEAD;
-
-    out.bytes = p + 12;
-    out.len = b->end - p - 12 - 1;
-
-    n = amqp_encode_properties(AMQP_BASIC_CLASS, &bp, out);
-    if (n < 0) {
-        return NGX_ERROR;
-    }
-
-    *p++ = AMQP_BASIC_CLASS >> 8;
-    *p++ = AMQP_BASIC_CLASS & 0xff;
-    *p++ = 0;
-    *p++ = 0;
-
-    for (i = 0; i < 8; i++) {
-        *p++ = (u_char) ((uint64_t) message->body_size >> (56 - 8 * i));
-    }
-
-    (void) ngx_amqp_frame_head(b->last, NGX_AMQP_FRAME_HEADER, channel,
-                               n + 12);
-
-    b->last = ngx_amqp_frame_end(p + n);
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_amqp_header_fits(const ngx_amqp_message_t *message,
-    const ngx_amqp_sender_t *sender)
-{
-    if (message->content_type.len > NGX_AMQP_SHORT_MAX
-        || message->message_id.len > NGX_AMQP_SHORT_MAX
-        || message->type.len > NGX_AMQP_SHORT_MAX
-        || sender->correlation_id.len > NGX_AMQP_SHORT_MAX
-        || sender->reply_to.len > NGX_AMQP_SHORT_MAX
-        || sender->user_id.len > NGX_AMQP_SHORT_MAX
-        || sender->app_id.len > NGX_AMQP_SHORT_MAX)
-    {
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
-}
-
-
-size_t
-ngx_amqp_header_size(const ngx_amqp_message_t *message,
-    const ngx_amqp_sender_t *sender)
-{
-    size_t              size;
-    ngx_uint_t          i;
-    ngx_amqp_header_t  *h;
-
-    size = 128 + NGX_INT64_LEN + message->content_type.len
-           + message->message_id.len + message->type.len
-           + sender->correlation_id.len + sender->reply_to.len
-           + sender->user_id.len + sender->app_id.len;
-
-    if (message->headers == NULL) {
-        return size;
-    }
-
-    h = message->headers->elts;
-
-    for (i = 0; i < message->headers->nelts; i++) {
-        size += 1 + h[i].name.len + 1 + 8 + h[i].value.len;
-    }
-
-    return size;
-}
-
-
-static ngx_int_t
-ngx_amqp_headers_write(ngx_amqp_codec_t *codec, ngx_array_t *headers,
-    amqp_table_t *table)
-{
-    ngx_uint_t           i;
-    ngx_amqp_header_t   *h;
-    amqp_table_entry_t  *entry;
-
-    if (headers == NULL || headers->nelts == 0) {
-        return NGX_OK;
-    }
-
-    entry = amqp_pool_alloc(&codec->pool,
-                            headers->nelts * sizeof(amqp_table_entry_t));
-    if (entry == NULL) {
-        return NGX_ERROR;
-    }
-
-    table->entries = entry;
-    table->num_entries = (int) headers->nelts;
-
-    h = headers->elts;
-
-    for (i = 0; i < headers->nelts; i++) {
-
-        if (h[i].name.len > NGX_AMQP_SHORT_MAX) {
-            return NGX_ERROR;
-        }
-
-        entry[i].key = ngx_amqp_bytes(&h[i].name);
-
-        if (h[i].type == ngx_amqp_header_int) {
-            entry[i].value.kind = AMQP_FIELD_KIND_I64;
-            entry[i].value.value.i64 = h[i].number;
-
-        } else {
-            entry[i].value.kind = AMQP_FIELD_KIND_UTF8;
-            entry[i].value.value.bytes = ngx_amqp_bytes(&h[i].value);
-        }
-    }
-
-    return NGX_OK;
 }
 
 

@@ -190,20 +190,25 @@ size_t ngx_amqp_method_size(const ngx_amqp_method_t *method);
 ngx_int_t ngx_amqp_header_decode(ngx_amqp_codec_t *codec, ngx_str_t *payload,
     ngx_pool_t *pool, ngx_amqp_properties_t *props);
 
-/*
- * Appends the content header frame of a message to b.  Returns NGX_OK, or
- * NGX_ERROR if something in it is too long to be encoded or does not fit.
- */
-ngx_int_t ngx_amqp_header_encode(ngx_amqp_codec_t *codec, ngx_buf_t *b,
-    ngx_uint_t channel, const ngx_amqp_message_t *message,
-    const ngx_amqp_sender_t *sender);
-
-/* Bytes that suffice for the content header frame of a message. */
-size_t ngx_amqp_header_size(const ngx_amqp_message_t *message,
-    const ngx_amqp_sender_t *sender);
-
 /* The name of a method as the protocol spells it: "connection.start". */
 char *ngx_amqp_method_name(uint32_t id);
+
+
+/* ngx_amqp_message.c */
+
+/* Bytes that suffice for basic.publish and the content header of a message. */
+size_t ngx_amqp_message_size(const ngx_amqp_message_t *message,
+    const ngx_amqp_sender_t *sender);
+
+/*
+ * Appends basic.publish, mandatory, and the content header to b.  Returns
+ * NGX_OK, or NGX_ERROR if something in it is too long to be encoded, if the
+ * header is larger than frame_max, or if b has no room for
+ * ngx_amqp_message_size(); then b->last is what it was.
+ */
+ngx_int_t ngx_amqp_message_encode(ngx_buf_t *b, ngx_uint_t channel,
+    size_t frame_max, const ngx_amqp_message_t *message,
+    const ngx_amqp_sender_t *sender);
 
 
 #endif /* _NGX_AMQP_FRAME_H_INCLUDED_ */
