@@ -11,6 +11,9 @@
 #include "wire.h"
 
 
+static struct wr_ask *new_ask(struct wr_request *req, const char *service,
+    const char *method);
+static void add_trace(struct wr_ask *ask);
 static void add_header(struct wr_ask *ask, const char *name,
     const char *value);
 static const char *child_trace(struct wr_request *req);
@@ -19,8 +22,46 @@ static const char *child_trace(struct wr_request *req);
 struct wr_ask *
 wr_ask(struct wr_request *req, const char *service, const char *method)
 {
-    struct wr_ask      *ask;
-    struct wr_message  *msg;
+    struct wr_ask  *ask;
+
+    ask = new_ask(req, service, method);
+    add_header(ask, WIRE_HEADER_SUB, req->sub);
+    add_header(ask, WIRE_HEADER_SCOPE, req->scope);
+    add_trace(ask);
+
+    return ask;
+}
+
+
+struct wr_ask *
+wr_ask_about(struct wr_request *req, const char *service, const char *method,
+    const char *key)
+{
+    struct wr_ask          *ask;
+    struct wr_json_writer  *w;
+
+    ask = new_ask(req, service, method);
+    ask->key = wr_arena_strdup(req->arena, key);
+    add_trace(ask);
+
+    /* as it would be alone */
+
+    w = wr_json_writer_new(req->arena);
+    wr_json_object_begin(w, NULL);
+    wr_json_array_begin(w, "keys");
+    wr_json_put_text(w, NULL, key);
+    wr_json_array_end(w);
+    wr_json_object_end(w);
+    ask->body = wr_json_writer_text(w, &ask->body_len);
+
+    return ask;
+}
+
+
+static struct wr_ask *
+new_ask(struct wr_request *req, const char *service, const char *method)
+{
+    struct wr_ask  *ask;
 
     if (req->has_tx) {
         req->misuse = wr_arena_printf(req->arena, "wr_ask() of %s.%s outside "
@@ -29,7 +70,6 @@ wr_ask(struct wr_request *req, const char *service, const char *method)
         wr_log_error(&req->log, "%s", req->misuse);
     }
 
-    msg = req->msg;
     ask = wr_arena_alloc(req->arena, sizeof(struct wr_ask));
     ask->req = req;
     ask->service = wr_arena_strdup(req->arena, service);
@@ -40,15 +80,21 @@ wr_ask(struct wr_request *req, const char *service, const char *method)
     wr_id_random_hex(ask->correlation_id, WIRE_CORRELATION_LEN / 2);
     wr_id_uuid7(ask->message_id);
 
-    add_header(ask, WIRE_HEADER_SUB, req->sub);
-    add_header(ask, WIRE_HEADER_SCOPE, req->scope);
-    add_header(ask, WIRE_HEADER_TRACEPARENT, child_trace(req));
+    return ask;
+}
+
+
+static void
+add_trace(struct wr_ask *ask)
+{
+    struct wr_message  *msg;
+
+    msg = ask->req->msg;
+    add_header(ask, WIRE_HEADER_TRACEPARENT, child_trace(ask->req));
     add_header(ask, WIRE_HEADER_TRACESTATE,
                wr_message_text(msg, WIRE_HEADER_TRACESTATE));
     add_header(ask, WIRE_HEADER_REQUEST_ID,
                wr_message_text(msg, WIRE_HEADER_REQUEST_ID));
-
-    return ask;
 }
 
 

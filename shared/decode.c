@@ -33,6 +33,7 @@ static void decode_identity(struct wr_request *req);
 static const struct wr_handler *find_handler(const struct wr_request *req);
 static void check(struct wr_request *req);
 static void check_call(struct wr_request *req);
+static bool may_call(const struct wr_request *req);
 static void check_command(struct wr_request *req);
 static void check_event(struct wr_request *req);
 static void tell_doubt(struct wr_request *req);
@@ -383,6 +384,12 @@ check_call(struct wr_request *req)
         wr_reply_problem(req, WIRE_ERROR_NOT_FOUND,
                          "the service has no such method", false);
 
+    } else if (!may_call(req)) {
+        wr_stats_add(WR_STAT_messages_untrusted, 1);
+        wr_request_decide(req, WR_REFUSED, "not one of the callers");
+        wr_reply_problem(req, WIRE_ERROR_FORBIDDEN,
+                         "the method is for other services", false);
+
     } else if (!req->handler->read_only
                && !wr_id_is_uuid(req->msg->message_id))
     {
@@ -390,6 +397,25 @@ check_call(struct wr_request *req)
         wr_reply_problem(req, WIRE_ERROR_INVALID,
                          "the message id must be a UUID", false);
     }
+}
+
+
+static bool
+may_call(const struct wr_request *req)
+{
+    const char *const  *callers;
+
+    callers = req->handler->callers;
+
+    if (callers == NULL) {
+        return true;
+    }
+
+    while (*callers != NULL && strcmp(*callers, req->sender) != 0) {
+        callers++;
+    }
+
+    return *callers != NULL;
 }
 
 

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "ask_shared.h"
 #include "clock.h"
 #include "debug.h"
 #include "gather.h"
@@ -17,6 +18,13 @@
 static void run(struct wr_lane *lane, struct wr_request *req);
 static void send_asks(struct wr_lane *lane, struct wr_request *req);
 static void send_ask(struct wr_lane *lane, struct wr_ask *ask);
+static void send_all_shared(struct wr_lane *lane, struct wr_request **reqs,
+    size_t n);
+static void send_shared(struct wr_lane *lane, struct wr_ask_shared *shared);
+static bool begin(struct wr_ask *ask, int64_t *left_ms_r);
+static bool publish(struct wr_lane *lane, const struct wr_ask *ask,
+    struct wr_publishing *pub, int64_t left_ms, struct wr_confirm *confirm,
+    enum wire_error *error_r);
 static void look(struct wr_lane *lane, struct wr_request **reqs, size_t n);
 static void look_ask(struct wr_ask *ask);
 static void answer(struct wr_lane *lane, struct wr_request **reqs, size_t n,
@@ -29,6 +37,7 @@ static int answer_status(const struct wr_message *msg);
 static size_t count_open(struct wr_request **reqs, size_t n,
     int64_t *end_ms_r);
 static void fail(struct wr_ask *ask, enum wire_error error);
+static void tell(struct wr_ask *ask);
 
 
 void
@@ -42,6 +51,7 @@ wr_gather(struct wr_lane *lane, struct wr_request **reqs, size_t n)
         wr_turn_keep(lane);
     }
 
+    send_all_shared(lane, reqs, n);
     wr_broker_flush(lane->broker);
     wr_debug_step(WR_DEBUG_after_ask);
     look(lane, reqs, n);
@@ -105,7 +115,7 @@ send_asks(struct wr_lane *lane, struct wr_request *req)
     struct wr_ask  *ask;
 
     for (ask = req->asks; ask != NULL; ask = ask->next) {
-        if (!ask->is_sent && ask->status == 0) {
+        if (!ask->is_sent && ask->status == 0 && ask->key == NULL) {
             send_ask(lane, ask);
         }
     }
@@ -116,8 +126,86 @@ static void
 send_ask(struct wr_lane *lane, struct wr_ask *ask)
 {
     int64_t                left_ms;
-    struct wr_header      *deadline;
+    enum wire_error        error;
     struct wr_publishing   pub;
+
+    if (!begin(ask, &left_ms)) {
+        return;
+    }
+
+    memset(&pub, 0, sizeof(pub));
+    pub.correlation_id = ask->correlation_id;
+    pub.message_id = ask->message_id;
+    pub.body = ask->body;
+    pub.body_len = ask->body_len;
+
+    if (!publish(lane, ask, &pub, left_ms, &ask->confirm, &error)) {
+        fail(ask, error);
+    }
+}
+
+
+/* Those of the batch that are one message. */
+
+static void
+send_all_shared(struct wr_lane *lane, struct wr_request **reqs, size_t n)
+{
+    size_t                 i;
+    int64_t                left_ms;
+    struct wr_ask         *ask;
+    struct wr_ask_shared  *list, *next;
+
+    list = NULL;
+
+    for (i = 0; i < n; i++) {
+        for (ask = reqs[i]->asks; ask != NULL; ask = ask->next) {
+            if (ask->key != NULL && !ask->is_sent && ask->status == 0
+                && !reqs[i]->is_decided && begin(ask, &left_ms))
+            {
+                wr_ask_shared_join(&list, ask, left_ms);
+            }
+        }
+    }
+
+    for ( ; list != NULL; list = next) {
+        next = list->next;
+        send_shared(lane, list);
+    }
+}
+
+
+static void
+send_shared(struct wr_lane *lane, struct wr_ask_shared *shared)
+{
+    struct wr_ask         *ask;
+    enum wire_error        error;
+    struct wr_publishing   pub;
+
+    memset(&pub, 0, sizeof(pub));
+    pub.correlation_id = shared->correlation_id;
+    pub.message_id = shared->message_id;
+    pub.body = wr_ask_shared_body(shared, &pub.body_len);
+
+    if (!publish(lane, shared->first, &pub, shared->left_ms, &shared->confirm,
+                 &error))
+    {
+        for (ask = shared->first; ask != NULL; ask = ask->next_shared) {
+            fail(ask, error);
+        }
+    }
+
+    /* they may end before it does */
+
+    shared->first = shared->last = NULL;
+}
+
+
+/* Returns false if there is no time for an answer. */
+
+static bool
+begin(struct wr_ask *ask, int64_t *left_ms_r)
+{
+    int64_t  left_ms;
 
     left_ms = wr_request_remaining_ms(ask->req);
     left_ms -= (left_ms < 10 * WR_ASK_MARGIN_MS) ? left_ms / 10
@@ -125,53 +213,65 @@ send_ask(struct wr_lane *lane, struct wr_ask *ask)
     left_ms = (left_ms > WR_ASK_TIMEOUT_MS) ? WR_ASK_TIMEOUT_MS : left_ms;
     ask->is_sent = true;
     ask->end_ms = wr_clock_ms() + left_ms;
+    *left_ms_r = left_ms;
 
     if (left_ms == 0) {
         fail(ask, WIRE_ERROR_TIMEOUT);
-        return;
+        return false;
     }
 
-    deadline = &ask->headers[ask->nheaders++];
+    wr_stats_add(WR_STAT_asks_sent, 1);
+
+    return true;
+}
+
+
+/* Returns false, and what was wrong, if no answer is to be waited for. */
+
+static bool
+publish(struct wr_lane *lane, const struct wr_ask *ask,
+    struct wr_publishing *pub, int64_t left_ms, struct wr_confirm *confirm,
+    enum wire_error *error_r)
+{
+    struct wr_header  headers[WR_BROKER_HEADERS_MAX], *deadline;
+
+    memcpy(headers, ask->headers, ask->nheaders * sizeof(struct wr_header));
+    deadline = &headers[ask->nheaders];
     deadline->name = WIRE_HEADER_DEADLINE;
     deadline->text = NULL;
     deadline->number = wr_clock_wall_ms() + left_ms;
 
-    memset(&pub, 0, sizeof(pub));
-    pub.exchange = WIRE_EXCHANGE_RPC;
-    pub.key = ask->service;
-    pub.is_mandatory = true;
-    pub.type = ask->method;
-    pub.content_type = WIRE_CONTENT_JSON;
-    pub.correlation_id = ask->correlation_id;
-    pub.reply_to = wr_broker_reply_queue(lane->broker);
-    pub.message_id = ask->message_id;
-    pub.expiration_ms = left_ms;
-    pub.headers = ask->headers;
-    pub.nheaders = ask->nheaders;
-    pub.body = ask->body;
-    pub.body_len = ask->body_len;
+    pub->exchange = WIRE_EXCHANGE_RPC;
+    pub->key = ask->service;
+    pub->is_mandatory = true;
+    pub->type = ask->method;
+    pub->content_type = WIRE_CONTENT_JSON;
+    pub->reply_to = wr_broker_reply_queue(lane->broker);
+    pub->expiration_ms = left_ms;
+    pub->headers = headers;
+    pub->nheaders = ask->nheaders + 1;
 
-    wr_stats_add(WR_STAT_asks_sent, 1);
-
-    switch (wr_broker_publish(lane->broker, &pub, &ask->confirm)) {
+    switch (wr_broker_publish(lane->broker, pub, confirm)) {
 
     case WR_PUBLISHED:
-        break;
+        return true;
 
     case WR_PUBLISH_LATER:
-        fail(ask, WIRE_ERROR_UNAVAILABLE);
+        *error_r = WIRE_ERROR_UNAVAILABLE;
         break;
 
     case WR_PUBLISH_DOWN:
         /* some of it may have been written */
-        fail(ask, (ask->confirm.state == WR_CONFIRM_NONE)
-                  ? WIRE_ERROR_UNAVAILABLE : WIRE_ERROR_INTERRUPTED);
+        *error_r = (confirm->state == WR_CONFIRM_NONE)
+                   ? WIRE_ERROR_UNAVAILABLE : WIRE_ERROR_INTERRUPTED;
         break;
 
-    case WR_PUBLISH_REFUSED:
-        fail(ask, WIRE_ERROR_BAD_REPLY);
+    default:
+        *error_r = WIRE_ERROR_BAD_REPLY;
         break;
     }
+
+    return false;
 }
 
 
@@ -203,7 +303,18 @@ look(struct wr_lane *lane, struct wr_request **reqs, size_t n)
 static void
 look_ask(struct wr_ask *ask)
 {
-    switch (ask->confirm.state) {
+    if (ask->shared != NULL) {
+        wr_ask_shared_look(ask);
+
+        if (ask->status != 0) {
+            tell(ask);
+            return;
+        }
+    }
+
+    switch (ask->shared != NULL ? ask->shared->confirm.state
+                                : ask->confirm.state)
+    {
 
     case WR_CONFIRM_RETURNED:
         fail(ask, WIRE_ERROR_NO_ROUTE);
@@ -233,6 +344,7 @@ static void
 answer(struct wr_lane *lane, struct wr_request **reqs, size_t n,
     struct wr_message **msg)
 {
+    int             status;
     struct wr_ask  *ask;
 
     ask = find(lane, reqs, n, (*msg)->correlation_id);
@@ -244,9 +356,21 @@ answer(struct wr_lane *lane, struct wr_request **reqs, size_t n,
         return;
     }
 
-    ask->status = answer_status(*msg);
+    status = (*msg)->is_oversize ? 0 : answer_status(*msg);
 
-    if (ask->status == 0 || (*msg)->is_oversize) {
+    if (ask->shared != NULL) {
+        if (status == 0 || !wr_ask_shared_answer(ask->shared, *msg, status)) {
+            ask->shared->status =
+                wire_error_info(WIRE_ERROR_BAD_REPLY)->status;
+        }
+
+        wr_broker_release(lane->broker, msg);
+        return;
+    }
+
+    ask->status = status;
+
+    if (ask->status == 0) {
         fail(ask, WIRE_ERROR_BAD_REPLY);
         wr_broker_release(lane->broker, msg);
         return;
@@ -288,8 +412,16 @@ find_of(struct wr_request *req, const char *correlation_id)
     struct wr_ask  *ask;
 
     for (ask = req->asks; ask != NULL; ask = ask->next) {
-        if (ask->status == 0
-            && strcmp(ask->correlation_id, correlation_id) == 0)
+        if (ask->status != 0
+            || (ask->shared != NULL && ask->shared->status != 0))
+        {
+            continue;
+        }
+
+        if (strcmp(ask->shared != NULL ? ask->shared->correlation_id
+                                       : ask->correlation_id,
+                   correlation_id)
+            == 0)
         {
             break;
         }
@@ -346,6 +478,19 @@ fail(struct wr_ask *ask, enum wire_error error)
     wr_stats_add(WR_STAT_asks_failed, 1);
     wr_log_warn(&ask->req->log, "%s.%s was not answered: %s", ask->service,
                 ask->method, wire_error_info(error)->name);
+}
+
+
+/* Of what was asked together each one is told for itself. */
+
+static void
+tell(struct wr_ask *ask)
+{
+    if (ask->status >= 500) {
+        wr_stats_add(WR_STAT_asks_failed, 1);
+        wr_log_warn(&ask->req->log, "%s.%s was not answered: %d",
+                    ask->service, ask->method, ask->status);
+    }
 }
 
 

@@ -34,6 +34,8 @@ libwarren_la_SOURCES = \
 	shared/announce.c \
 	shared/arena.c \
 	shared/ask.c \
+	shared/ask_shared.c \
+	shared/ask_shared.h \
 	shared/batch.c \
 	shared/batch.h \
 	shared/broker.c \

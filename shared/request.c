@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "ask_shared.h"
 #include "clock.h"
 #include "lane_private.h"
 #include "request_private.h"
@@ -208,6 +209,7 @@ wr_request_free(struct wr_request **req)
     broker = (*req)->lane->broker;
 
     for (ask = (*req)->asks; ask != NULL; ask = ask->next) {
+        wr_ask_shared_leave(broker, ask);
         wr_broker_forget(broker, &ask->confirm);
         wr_broker_release(broker, &ask->answer);
     }

@@ -182,6 +182,21 @@ void wr_ask_arg(struct wr_ask *ask, const char *name, const char *value);
 void wr_ask_json(struct wr_ask *ask, const char *json, size_t len);
 
 /*
+ * A question about one key that is not asked in the name of a person: all of a
+ * batch to one method are one message, without an identity.  The method gets
+ *
+ *     {"keys": ["a", "b"]}
+ *
+ * and answers 200 with an object that has a member for each key that it knows,
+ * itself an object: {"a": {…}}.  Here the status is then 200 or, of a key that
+ * the answer does not have, 404; the answer is the member.  With any other
+ * status below 500 the question itself was refused: that is 502.  As nobody is
+ * named, the method should tell in .callers whom it answers.
+ */
+struct wr_ask *wr_ask_about(struct wr_request *req, const char *service,
+    const char *method, const char *key);
+
+/*
  * The HTTP status of the answer.  502, 503 and 504 also stand for an answer
  * that did not come, with the meanings of wire_error.def: 503 says that nothing
  * has happened.

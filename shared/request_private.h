@@ -35,6 +35,7 @@
 #define WR_ASK_MARGIN_MS      100
 
 
+struct wr_ask_shared;
 struct wr_declared_key;
 struct wr_lane;
 
@@ -66,6 +67,9 @@ struct wr_ask {
     struct wr_request        *req;
     const char               *service;
     const char               *method;
+    const char               *key;          /* of wr_ask_about(); or NULL */
+    struct wr_ask_shared     *shared;       /* sent as; NULL: by itself */
+    struct wr_ask            *next_shared;
     const char               *body;
     size_t                    body_len;
     struct wr_header          headers[WR_BROKER_HEADERS_MAX];

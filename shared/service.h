@@ -48,6 +48,11 @@ struct wr_handler {
     /* of calls: no inbox row, no transaction */
     bool               read_only;
 
+    /* of calls: the services that may call it, by their broker users, as NULL
+       ends them; anybody else is refused with WIRE_ERROR_FORBIDDEN.  NULL:
+       whoever may write to the queue. */
+    const char *const *callers;
+
     /* Declares (wr_key) the rows of the tables in .locks that .apply will
        change: they are locked before .load, those of the whole batch in one
        order and without a round trip of their own.  It runs after .gather and

@@ -157,6 +157,7 @@ warren_users_SOURCES = \
 	workers/users/users.h \
 	workers/users/users_get.c \
 	workers/users/users_init.c \
+	workers/users/users_known.c \
 	workers/users/users_login.c \
 	workers/users/users_password.c \
 	workers/users/users_password.h \

@@ -10,6 +10,8 @@ use lib 't/lib', 't/30-worker';
 use Test::More;
 
 use Echo;
+use JSON::PP ();
+use Warren::Caller;
 use Warren::Test;
 
 answered();
@@ -17,6 +19,9 @@ unroutable();
 foreign();
 patient();
 unasked();
+together();
+refused();
+inner();
 
 done_testing();
 
@@ -97,6 +102,120 @@ sub foreign {
        'and so is one that comes after the deadline');
     is($echo->call('echo', '{"text":"x"}')->{status}, 200,
        'and the lane goes on');
+    $echo->worker()->stop();
+}
+
+
+# Several to one method about single keys are one message, once each key.
+sub together {
+    my $echo = Echo->new()->start();
+    my $other = other($echo);
+
+    $echo->broker()->user('other', $echo->vhost());
+
+    my $true = $echo->connect('other');
+    my $slow = $echo->ask('slow', '{}', headers => { 'x-arg-ms' => '700' });
+
+    wait_asleep($echo);
+
+    my @asked = map { about($echo, $_, ms => 20000) } qw(a b a c);
+    my $question = $other->next_delivery(10);
+
+    is($question->{properties}{type}, 'look', 'questions about keys are asked');
+    is_deeply(keys_of($question), [qw(a b c)],
+              'those of a batch in one message, each key once');
+    is($question->{properties}{headers}{'x-sub'}, undef,
+       "in nobody's name");
+
+    $true->reply($question, 200, '{"a":{"text":"A"},"c":{"text":"C"},"b":null}',
+                 user_id => 'other');
+
+    my @answers = map { $echo->answer($_, 10) } @asked;
+
+    is_deeply([map { $_->{status} } @answers], [200, 404, 200, 200],
+              'each has its own answer, or none');
+    is_deeply([map { $_->{json}{answer} } @answers[0, 2, 3]], [qw(A A C)],
+              'which is what was said of its key');
+    is($echo->answer($slow)->{status}, 200, 'and who asked nothing its own');
+
+    my $late = about($echo, 'late', ms => 1500);
+    $question = $other->next_delivery(10);
+    is($echo->answer($late)->{status}, 502, 'who gets no answer is told so');
+    $true->reply($question, 200, '{"late":{}}', user_id => 'other');
+    ok(wait_for(sub { foreign_count($echo) == 1 }, 10, 'the late answer'),
+       'one that comes too late is dropped');
+    $echo->worker()->stop();
+}
+
+
+sub wait_asleep {
+    my ($echo) = @_;
+
+    wait_for(sub {
+        $echo->sql("select count(*) from pg_stat_activity where datname ="
+                   . " current_database() and state = 'active'"
+                   . " and query like 'select pg\\_sleep%'") == 1
+    }, 15, 'the statement');
+}
+
+
+sub about {
+    my ($echo, $key, %option) = @_;
+
+    return $echo->ask('about', '{}', headers => {
+        'x-arg-key' => $key, 'x-sub' => 'alice'
+    }, %option);
+}
+
+
+sub keys_of { return JSON::PP::decode_json($_[0]{body})->{keys} }
+
+
+# What is no answer to the question is not one about the key.
+sub refused {
+    my $echo = Echo->new()->start();
+
+    is($echo->call('about', '{}', headers => { 'x-arg-key' => 'a' })->{status},
+       503, 'a question about a key that no queue takes is known at once');
+
+    my $other = other($echo);
+    $echo->broker()->user('other', $echo->vhost());
+    my $true = $echo->connect('other');
+
+    for my $case ([404, '{}', 'a service without the method'],
+                  [403, '{}', 'one that refuses'],
+                  [200, '{', 'an answer that is not JSON'],
+                  [200, '', 'an empty one'])
+    {
+        my ($status, $body, $what) = @$case;
+        my $asked = about($echo, 'a');
+        my $question = $other->next_delivery(10);
+
+        $true->reply($question, $status, $body, user_id => 'other');
+        is($echo->answer($asked, 10)->{status}, 502,
+           "$what has not said that the key is unknown");
+    }
+
+    my $asked = about($echo, 'a');
+    $true->reply($other->next_delivery(10), 503, '{}', user_id => 'other');
+    is($echo->answer($asked, 10)->{status}, 503,
+       'one that cannot now may be asked again');
+    $echo->worker()->stop();
+}
+
+
+sub inner {
+    my $echo = Echo->new()->start();
+
+    is($echo->call('inner', '{"text":"x"}')->{status}, 403,
+       'a method for other services is not for the gateway');
+
+    $echo->broker()->user('other', $echo->vhost());
+
+    my $other = Warren::Caller->new(broker => $echo->broker(),
+                                    vhost => $echo->vhost(), user => 'other');
+    is($other->call('echo', 'inner', body => { text => 'x' })->{status}, 200,
+       'and is for whom it names');
     $echo->worker()->stop();
 }
 

@@ -37,6 +37,7 @@ static enum wr_outcome fail(struct wr_request *req);
 static enum wr_outcome write_text(struct wr_request *req);
 static enum wr_outcome ask_gather(struct wr_request *req);
 static enum wr_outcome ask(struct wr_request *req);
+static enum wr_outcome about_gather(struct wr_request *req);
 static enum wr_outcome retry_gather(struct wr_request *req);
 static enum wr_outcome send_note(struct wr_request *req);
 static enum wr_outcome note(struct wr_request *req);
@@ -49,6 +50,8 @@ static void reply(struct wr_request *req, int status, const char *name,
     const char *value);
 
 
+static const char *const  callers[] = { "other", NULL };
+
 static const struct wr_handler  handlers[] = {
     { WR_CALL,    "echo",          .apply = echo, .read_only = true },
     { WR_CALL,    "refuse",        .apply = refuse },
@@ -60,6 +63,9 @@ static const struct wr_handler  handlers[] = {
     { WR_CALL,    "fail",          .apply = fail },
     { WR_CALL,    "write",         .apply = write_text },
     { WR_CALL,    "ask",           .gather = ask_gather, .apply = ask },
+    { WR_CALL,    "about",         .gather = about_gather, .apply = ask },
+    { WR_CALL,    "inner",         .apply = echo, .read_only = true,
+                                   .callers = callers },
     { WR_CALL,    "retry_gather",  .gather = retry_gather, .apply = retry },
     { WR_CALL,    "send",          .apply = send_note },
     { WR_COMMAND, "note",          .apply = note },
@@ -318,12 +324,30 @@ ask(struct wr_request *req)
         return WR_RETRY;
     }
 
+    if (wr_ask_status(question) == 404) {
+        return wr_refuse(req, WIRE_ERROR_NOT_FOUND, "nobody knows it");
+    }
+
     if (wr_ask_status(question) != 200) {
         return WR_UNCERTAIN;
     }
 
     reply(req, 200, "answer", wr_json_text(wr_ask_answer(question), "text", 0,
                                            TEXT_MAX, NULL));
+
+    return WR_DONE;
+}
+
+
+/* About the argument "key". */
+static enum wr_outcome
+about_gather(struct wr_request *req)
+{
+    const char  *key;
+
+    key = wr_request_arg(req, "key");
+    wr_request_set(req, wr_ask_about(req, "other", "look",
+                                     key != NULL ? key : ""));
 
     return WR_DONE;
 }

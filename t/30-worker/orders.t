@@ -18,10 +18,7 @@ my $broker = Warren::RabbitMQ->shared();
 my $vhost = $broker->vhost('orders');
 my %common = (broker => $broker, vhost => $vhost, topology => 0);
 
-my $users = Warren::Worker->new(
-    %common, service => 'users',
-    settings => { trusted_users => 'gateway orders' }
-);
+my $users = Warren::Worker->new(%common, service => 'users');
 my $orders = Warren::Worker->new(%common, service => 'orders');
 
 Warren::Worker::apply_topology($broker, $vhost, $users, $orders);

@@ -31,6 +31,7 @@ register_refuses();
 login_succeeds();
 login_refuses();
 get_user();
+known_users();
 logs_are_silent();
 
 done_testing();
@@ -213,6 +214,38 @@ sub get_user {
     is($stranger->call('users', 'get_user', sub => $ann,
                        args => { id => $ann })->{status}, 401,
        'the word of another broker user does not count');
+}
+
+
+# For services, which ask about several at once.
+sub known_users {
+    $broker->user('orders', $worker->vhost());
+
+    my $orders = Warren::Caller->new(broker => $broker, user => 'orders',
+                                     vhost => $worker->vhost());
+    my $other = Warren::Caller::uuid();
+    my $ask = sub {
+        my ($caller, $keys, %option) = @_;
+
+        return $caller->call('users', 'known_users',
+                             body => { keys => $keys }, %option);
+    };
+
+    my $answer = $ask->($orders, [$ann, $other, uc $ann]);
+    is($answer->{status}, 200, 'a service is told whose ids are known')
+        or diag($answer->{body});
+    is_deeply($answer->{json}, { $ann => {}, uc $ann => {} },
+              'as it spelled them');
+
+    for my $keys ([], ['x'], [1], 'x', [$ann, 'me'], [($ann) x 1025],
+                  ['{' . 'a' x 34 . '}'])
+    {
+        is($ask->($orders, $keys)->{status}, 400,
+           'what are no ids is refused');
+    }
+
+    is($ask->($caller, [$ann], sub => $ann)->{status}, 403,
+       'nobody else is told');
 }
 
 

@@ -52,8 +52,7 @@ orders_create_gather(struct wr_request *req)
         return wr_refuse_invalid(req);
     }
 
-    creation->ask = wr_ask(req, "users", "get_user");
-    wr_ask_arg(creation->ask, "id", sub);
+    creation->ask = wr_ask_about(req, "users", "known_users", sub);
 
     wr_id_uuid7(creation->order.id);
     wr_clock_text(wr_clock_wall_ms(), creation->order.created_at);
@@ -111,8 +110,6 @@ check_user(struct wr_request *req, struct wr_ask *ask)
     case 200:
         return WR_DONE;
 
-    case 401:
-    case 403:
     case 404:
         return wr_refuse(req, WIRE_ERROR_FORBIDDEN,
                          "the account does not exist");

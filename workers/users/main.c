@@ -9,6 +9,9 @@
 #include "users.h"
 
 
+/* who may ask about people that it does not speak for */
+static const char *const  services[] = { "orders", NULL };
+
 static const struct wr_handler  handlers[] = {
     { WR_CALL, "register", .gather = users_register_gather,
                            .load = users_register_load,
@@ -19,6 +22,10 @@ static const struct wr_handler  handlers[] = {
     { WR_CALL, "get_user", .gather = users_get_gather,
                            .load = users_get_load,
                            .apply = users_get, .read_only = true },
+    { WR_CALL, "known_users", .gather = users_known_gather,
+                              .load = users_known_load,
+                              .apply = users_known, .read_only = true,
+                              .callers = services },
     WR_HANDLERS_END
 };
 

@@ -19,6 +19,9 @@
 #define USERS_EMAIL_MIN     3
 #define USERS_EMAIL_MAX     254
 
+/* ids that known_users takes: as many as a batch may have */
+#define USERS_KNOWN_MAX     1024
+
 /* of a person's name, in bytes */
 #define USERS_NAME_MAX      200
 
@@ -54,6 +57,12 @@ enum wr_outcome users_login(struct wr_request *req);
 enum wr_outcome users_get_gather(struct wr_request *req);
 void users_get_load(struct wr_request *req);
 enum wr_outcome users_get(struct wr_request *req);
+
+/* known_users, for services alone: 200, with a member for each of the ids
+   "keys" that is an account's. */
+enum wr_outcome users_known_gather(struct wr_request *req);
+void users_known_load(struct wr_request *req);
+enum wr_outcome users_known(struct wr_request *req);
 
 
 #endif /* USERS_H */

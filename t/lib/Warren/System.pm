@@ -61,8 +61,6 @@ sub start {
             token_key => $key, topology => 0,
             settings => {
                 'broker.heartbeat' => '5s',
-                # orders asks users in the name of whoever orders
-                $service eq 'users' ? (trusted_users => 'gateway orders') : (),
                 $self->common_settings(),
                 %{ $self->{settings}{$service} // {} }
             }
