@@ -30,6 +30,7 @@ my $bench = Warren::Bench->new(
 );
 my $system = Overloaded->new(
     broker => $bench->rabbitmq(), postgresql => $bench->postgresql(),
+    services => [qw(users orders notifications)],
     settings => {
         'log.level' => 'info', users => { lanes => 2 }, orders => { lanes => 2 }
     }
