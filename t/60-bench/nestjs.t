@@ -50,6 +50,14 @@ is($nest->psql('notifications', 'select distinct body from notifications where'
                                 . " data->>'total_cents' = '900'"),
    'Your order over 9.00 EUR was placed.', 'a notification tells its order');
 
+my $first = $http->get('/orders?limit=2', @headers)->{json};
+my $second = $http->get("/orders?limit=2&cursor=$first->{next_cursor}",
+                        @headers)->{json};
+my @ids = map { $_->{id} } @{ $first->{orders} }, @{ $second->{orders} };
+
+is_deeply([scalar(@ids), @ids], [4, reverse sort @ids],
+          'pages follow one another, the newest order first');
+
 my @pids = map { @$_ } values %{ $nest->pids() };
 $nest->stop();
 is(scalar(grep { alive($_) } @pids), 0, 'its processes end');

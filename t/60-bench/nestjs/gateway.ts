@@ -37,7 +37,7 @@ import { createVerifier } from 'fast-jwt';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { readFileSync } from 'node:fs';
 import { Observable, TimeoutError, forkJoin, timeout } from 'rxjs';
-import { Refusal, client, setting } from './service.js';
+import { Refusal, caller, setting } from './service.js';
 
 interface Claims {
   sub: string;
@@ -81,48 +81,62 @@ class JwtGuard implements CanActivate {
   }
 }
 
-/* One number and one time for each key; those of old windows go when there are
-   too many. */
+/* Counts the hits of each key in the running window, which is the same for all
+   keys: nothing has to be kept, timed or looked for when it is over. */
 @Injectable()
 class WindowStorage implements ThrottlerStorage {
-  private readonly windows = new Map<string, { hits: number; end: number }>();
+  private window = 0;
+  private hits = new Map<string, number>();
 
   async increment(key: string, ttl: number, limit: number) {
+    return this.hit(key, ttl, limit);
+  }
+
+  hit(key: string, ttl: number, limit: number) {
     const now = Date.now();
-    let window = this.windows.get(key);
+    const window = Math.floor(now / ttl);
 
-    if (window === undefined || window.end <= now) {
-      if (window === undefined && this.windows.size >= 100_000) {
-        for (const [old, { end }] of this.windows) {
-          if (end <= now) this.windows.delete(old);
-        }
-      }
-      window = { hits: 0, end: now + ttl };
-      this.windows.set(key, window);
+    if (window !== this.window) {
+      this.window = window;
+      this.hits = new Map();
     }
-    window.hits++;
 
-    const seconds = Math.ceil((window.end - now) / 1000);
+    const totalHits = (this.hits.get(key) ?? 0) + 1;
+    this.hits.set(key, totalHits);
+
+    const seconds = Math.ceil(((window + 1) * ttl - now) / 1000);
     return {
-      totalHits: window.hits,
+      totalHits,
       timeToExpire: seconds,
-      isBlocked: window.hits > limit,
+      isBlocked: totalHits > limit,
       timeToBlockExpire: seconds,
     };
   }
 }
 
+/* The same limits for all routes: what ThrottlerGuard would look up for each
+   route, request and throttler is known. */
 @Injectable()
 class LimitGuard extends ThrottlerGuard {
-  protected override async throwThrottlingException(
-    context: ExecutionContext,
-    { timeToBlockExpire }: { timeToBlockExpire: number },
-  ): Promise<void> {
-    context
-      .switchToHttp()
-      .getResponse<FastifyReply>()
-      .header('retry-after', timeToBlockExpire);
-    throw new Problem({ status: 429, name: 'rate_limited' });
+  override async canActivate(context: ExecutionContext): Promise<boolean> {
+    const { ip, user } = context.switchToHttp().getRequest<Request>();
+    const storage = this.storageService as WindowStorage;
+
+    for (const { name, ttl, limit } of this.throttlers) {
+      const { isBlocked, timeToBlockExpire } = storage.hit(
+        name + (name === 'ip' ? ip : user.sub),
+        ttl as number,
+        limit as number,
+      );
+      if (isBlocked) {
+        context
+          .switchToHttp()
+          .getResponse<FastifyReply>()
+          .header('retry-after', timeToBlockExpire);
+        throw new Problem({ status: 429, name: 'rate_limited' });
+      }
+    }
+    return true;
   }
 }
 
@@ -232,6 +246,7 @@ const page = {
   type: 'object',
   properties: {
     limit: { type: 'integer', minimum: 1, maximum: 100, default: 20 },
+    cursor: { type: 'string', minLength: 1, maxLength: 22 },
   },
 };
 
@@ -261,8 +276,8 @@ class Gateway {
 
   @Get('orders')
   @RouteSchema({ querystring: page, response: { 200: orders } })
-  listOrders(@Req() { user }: Request, @Query('limit') limit: number) {
-    return this.ask(this.orders, 'list_orders', { sub: user.sub, limit });
+  listOrders(@Req() { user }: Request, @Query() query: object) {
+    return this.ask(this.orders, 'list_orders', { ...query, sub: user.sub });
   }
 
   @Get('me/overview')
@@ -282,25 +297,18 @@ class Gateway {
   }
 }
 
-const perSecond = (name: string) => ({
-  name,
-  ttl: 1000,
-  limit: Number(setting('LIMIT')),
-});
-
 @Module({
   imports: [
     ClientsModule.register([
-      client('USERS', 'users'),
-      client('ORDERS', 'orders'),
+      caller('USERS', 'users'),
+      caller('ORDERS', 'orders'),
     ]),
     ThrottlerModule.forRoot({
-      throttlers: [
-        { ...perSecond('ip'), getTracker: (request) => request.ip },
-        { ...perSecond('user'), getTracker: (request) => request.user.sub },
-      ],
-      generateKey: (_context, tracker) => tracker,
-      setHeaders: false,
+      throttlers: ['ip', 'user'].map((name) => ({
+        name,
+        ttl: 1000,
+        limit: Number(setting('LIMIT')),
+      })),
       storage: new WindowStorage(),
     }),
   ],
@@ -315,7 +323,12 @@ class GatewayModule {}
 
 const app = await NestFactory.create<NestFastifyApplication>(
   GatewayModule,
-  new FastifyAdapter({ bodyLimit: 65536, keepAliveTimeout: 75_000 }),
+  new FastifyAdapter({
+    bodyLimit: 65536,
+    keepAliveTimeout: 75_000,
+    // there is no middleware
+    skipMiddie: true,
+  }),
   { logger: ['error', 'warn'] },
 );
 app.enableShutdownHooks();

@@ -4,69 +4,89 @@
  * The service notifications: stores what a person should see of an event.
  */
 
-import { Controller, Module } from '@nestjs/common';
+import { Controller, Logger, Module } from '@nestjs/common';
 import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
-import { InjectRepository, TypeOrmModule } from '@nestjs/typeorm';
-import { Column, Entity, PrimaryColumn, Repository } from 'typeorm';
+import { DataSource } from 'typeorm';
 import { v7 as uuid } from 'uuid';
-import { database, queue, serve, setting } from './service.js';
+import { database, serve } from './service.js';
 
-@Entity('notifications')
-class Notification {
-  @PrimaryColumn('uuid') id!: string;
-  @Column('uuid') user_id!: string;
-  @Column('uuid') event_id!: string;
-  @Column('text') kind!: string;
-  @Column('text') title!: string;
-  @Column('text') body!: string;
-  @Column('jsonb') data!: object;
-  @Column('timestamptz') created_at!: Date;
-  @Column('timestamptz', { nullable: true }) read_at!: Date | null;
+interface OrderPlaced {
+  id: string;
+  data: {
+    id: string;
+    user_id: string;
+    total_cents: number;
+    currency: string;
+  };
 }
 
 @Controller()
 class Notifications {
-  constructor(
-    @InjectRepository(Notification)
-    private readonly notifications: Repository<Notification>,
-  ) {}
+  private readonly logger = new Logger(Notifications.name);
+  private rows: object[] = [];
+  private context: any;
+  private isStoring = false;
+
+  constructor(private readonly db: DataSource) {}
 
   @EventPattern('order.placed')
-  async onOrderPlaced(@Payload() event: any, @Ctx() context: any) {
+  onOrderPlaced(@Payload() event: OrderPlaced, @Ctx() context: any) {
     const { id, user_id, total_cents, currency } = event.data;
     const total = `${(total_cents / 100).toFixed(2)} ${currency}`;
 
-    await this.notifications
-      .createQueryBuilder()
-      .insert()
-      .values({
-        id: uuid(),
-        user_id,
-        event_id: event.id,
-        kind: 'order.placed',
-        title: 'Order placed',
-        body: `Your order over ${total} was placed.`,
-        data: { order_id: id, total_cents, currency },
-        created_at: new Date(),
-      })
-      .orIgnore()
-      .updateEntity(false)
-      .execute();
+    this.rows.push({
+      id: uuid(),
+      user_id,
+      event_id: event.id,
+      kind: 'order.placed',
+      title: 'Order placed',
+      body: `Your order over ${total} was placed.`,
+      data: { order_id: id, total_cents, currency },
+      created_at: new Date(),
+    });
+    this.context = context;
 
-    context.getChannelRef().ack(context.getMessage());
+    if (!this.isStoring) {
+      this.isStoring = true;
+      setTimeout(() => this.store(), 5);
+    }
+  }
+
+  /* What came meanwhile is stored by one statement, then acknowledged. */
+  private async store() {
+    while (this.rows.length > 0) {
+      const { rows, context } = this;
+      this.rows = [];
+
+      try {
+        await this.db.query(
+          `insert into notifications (id, user_id, event_id, kind, title, body,
+             data, created_at)
+           select id, user_id, event_id, kind, title, body, data, created_at
+           from jsonb_to_recordset($1) as rows (id uuid, user_id uuid,
+             event_id uuid, kind text, title text, body text, data jsonb,
+             created_at timestamptz)
+           on conflict do nothing`,
+          [JSON.stringify(rows)],
+        );
+        context.getChannelRef().ack(context.getMessage(), true);
+      } catch (error) {
+        this.logger.error(error);
+        await new Promise((resolve) => setTimeout(resolve, 1000));
+        context.getChannelRef().nack(context.getMessage(), true, true);
+      }
+    }
+    this.isStoring = false;
   }
 }
 
 @Module({
-  imports: [database(Notification), TypeOrmModule.forFeature([Notification])],
+  imports: [database()],
   controllers: [Notifications],
 })
 class NotificationsModule {}
 
-await serve(
-  NotificationsModule,
-  queue('notifications', {
-    noAck: false,
-    prefetchCount: Number(setting('PREFETCH', '64')),
-  }),
-);
+await serve(NotificationsModule, 'notifications', {
+  noAck: false,
+  prefetchCount: 256,
+});

@@ -12,31 +12,32 @@ import {
   Payload,
 } from '@nestjs/microservices';
 import { catchError, firstValueFrom, timeout } from 'rxjs';
-import { Column, DataSource, Entity, PrimaryColumn } from 'typeorm';
-import { v7 as uuid } from 'uuid';
-import { client, database, queue, refusal, serve } from './service.js';
-
-@Entity('orders')
-class Order {
-  @PrimaryColumn('uuid') id!: string;
-  @Column('uuid') user_id!: string;
-  @Column('text') currency!: string;
-  @Column('bigint') total_cents!: number;
-  @Column('timestamptz') created_at!: Date;
-}
-
-@Entity('order_lines')
-class OrderLine {
-  @PrimaryColumn('uuid') order_id!: string;
-  @PrimaryColumn('integer') position!: number;
-  @Column('text') product_id!: string;
-  @Column('integer') quantity!: number;
-  @Column('bigint') unit_price_cents!: number;
-}
+import { DataSource } from 'typeorm';
+import { MAX, parse, v7 as uuid, validate } from 'uuid';
+import { caller, database, publisher, refusal, serve } from './service.js';
 
 interface NewOrder {
   currency: string;
-  lines: Pick<OrderLine, 'product_id' | 'quantity' | 'unit_price_cents'>[];
+  lines: { product_id: string; quantity: number; unit_price_cents: number }[];
+}
+
+interface Page {
+  sub: string;
+  limit: number;
+  cursor?: string;
+}
+
+function toCursor(id: string): string {
+  return Buffer.from(parse(id)).toString('base64url');
+}
+
+function fromCursor(cursor: string): string {
+  const bytes = Buffer.from(cursor, 'base64url');
+  if (bytes.length !== 16) {
+    throw refusal(400, 'invalid', 'cursor must be the next_cursor of a page');
+  }
+  const hex = bytes.toString('hex');
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }
 
 @Controller()
@@ -49,7 +50,7 @@ class Orders {
 
   @MessagePattern('create_order')
   async create(@Payload() { sub, body }: { sub: string; body: NewOrder }) {
-    const lines = body.lines;
+    const { currency, lines } = body;
     let total_cents = 0;
     for (const line of lines) {
       total_cents += line.quantity * line.unit_price_cents;
@@ -58,6 +59,67 @@ class Orders {
       throw refusal(400, 'invalid', 'the total is too large');
     }
 
+    await this.checkUser(sub);
+
+    const order = { id: uuid(), user_id: sub, total_cents, currency, lines };
+    const created_at = new Date();
+
+    // one statement is one transaction, and one way to the server and back
+    await this.db.query(
+      `with placed as (
+         insert into orders (id, user_id, currency, total_cents, created_at)
+         values ($1, $2, $3, $4, $5)
+       )
+       insert into order_lines
+         (order_id, position, product_id, quantity, unit_price_cents)
+       select $1, position, product_id, quantity, unit_price_cents
+       from unnest($6::text[], $7::integer[], $8::bigint[]) with ordinality
+         as lines (product_id, quantity, unit_price_cents, position)`,
+      [
+        order.id,
+        sub,
+        currency,
+        total_cents,
+        created_at,
+        lines.map((line) => line.product_id),
+        lines.map((line) => line.quantity),
+        lines.map((line) => line.unit_price_cents),
+      ],
+    );
+
+    // until the broker has confirmed it
+    await firstValueFrom(
+      this.events.emit('order.placed', { id: uuid(), data: order }),
+      { defaultValue: undefined },
+    );
+
+    return { ...order, created_at };
+  }
+
+  @MessagePattern('list_orders')
+  async list(@Payload() { sub, limit, cursor }: Page) {
+    if (!validate(sub)) {
+      throw refusal(403, 'forbidden', 'the token is not for a person');
+    }
+
+    // one row more than asked for tells that there is a next page
+    const orders = await this.db.query(
+      `select id, total_cents, currency, created_at
+       from orders
+       where user_id = $1 and id < $2
+       order by id desc
+       limit $3`,
+      [sub, cursor ? fromCursor(cursor) : MAX, limit + 1],
+    );
+
+    if (orders.length <= limit) {
+      return { orders };
+    }
+    orders.length = limit;
+    return { orders, next_cursor: toCursor(orders[limit - 1].id) };
+  }
+
+  private async checkUser(sub: string) {
     await firstValueFrom(
       this.users.send('get_user', { sub }).pipe(
         timeout(4000),
@@ -68,70 +130,19 @@ class Orders {
         }),
       ),
     );
-
-    const order = {
-      id: uuid(),
-      user_id: sub,
-      total_cents,
-      currency: body.currency,
-      created_at: new Date(),
-    };
-
-    await this.db.transaction(async (tx) => {
-      await tx
-        .createQueryBuilder()
-        .insert()
-        .into(Order)
-        .values(order)
-        .updateEntity(false)
-        .execute();
-      await tx
-        .createQueryBuilder()
-        .insert()
-        .into(OrderLine)
-        .values(
-          lines.map((line, i) => ({
-            order_id: order.id,
-            position: i + 1,
-            ...line,
-          })),
-        )
-        .updateEntity(false)
-        .execute();
-    });
-
-    await firstValueFrom(
-      this.events.emit('order.placed', { id: uuid(), data: { ...order, lines } }),
-      { defaultValue: undefined },
-    );
-
-    return { ...order, lines };
-  }
-
-  @MessagePattern('list_orders')
-  async list(@Payload() { sub, limit }: { sub: string; limit: number }) {
-    const rows = await this.db.query(
-      `select id, total_cents, currency, created_at
-       from orders
-       where user_id = $1
-       order by id desc
-       limit $2`,
-      [sub, limit + 1],
-    );
-    return { orders: rows.slice(0, limit) };
   }
 }
 
 @Module({
   imports: [
-    database(Order, OrderLine),
+    database(),
     ClientsModule.register([
-      client('USERS', 'users'),
-      client('EVENTS', 'notifications', { persistent: true }),
+      caller('USERS', 'users'),
+      publisher('EVENTS', 'notifications'),
     ]),
   ],
   controllers: [Orders],
 })
 class OrdersModule {}
 
-await serve(OrdersModule, queue('orders'));
+await serve(OrdersModule, 'orders');

@@ -16,7 +16,9 @@ import {
   Transport,
 } from '@nestjs/microservices';
 import { TypeOrmModule } from '@nestjs/typeorm';
-import { EntityTarget } from 'typeorm';
+import type { EntityTarget } from 'typeorm';
+
+type QueueOptions = NonNullable<RmqOptions['options']>;
 
 export function setting(name: string, otherwise?: string): string {
   const value = process.env[name] ?? otherwise;
@@ -26,33 +28,28 @@ export function setting(name: string, otherwise?: string): string {
   return value;
 }
 
-const socketOptions = { connectionOptions: { noDelay: true } };
-
 /* Calls are not acknowledged: who asked waits for the answer, or for its
    deadline.  An event is, once it is stored. */
-export function queue(
-  name: string,
-  more: RmqOptions['options'] = {},
-): MicroserviceOptions & RmqOptions {
+function rmq(queue: string, options: QueueOptions): RmqOptions {
   return {
     transport: Transport.RMQ,
     options: {
       urls: [setting('BROKER')],
-      queue: name,
+      queue,
       queueOptions: { durable: true },
       noAck: true,
-      socketOptions,
-      ...more,
+      socketOptions: { connectionOptions: { noDelay: true } },
+      ...options,
     },
   };
 }
 
-export function client(
-  token: string,
-  name: string,
-  more: RmqOptions['options'] = {},
-): ClientProviderOptions {
-  return { name: token, ...queue(name, more) };
+export function caller(name: string, queue: string): ClientProviderOptions {
+  return { name, ...rmq(queue, {}) };
+}
+
+export function publisher(name: string, queue: string): ClientProviderOptions {
+  return { name, ...rmq(queue, { persistent: true }) };
 }
 
 export function database(...entities: EntityTarget<unknown>[]) {
@@ -77,10 +74,14 @@ export function refusal(status: number, name: string, detail?: string) {
   return new RpcException({ status, name, detail } satisfies Refusal);
 }
 
-export async function serve(module: Type, options: MicroserviceOptions) {
+export async function serve(
+  module: Type,
+  queue: string,
+  options: QueueOptions = {},
+) {
   const app = await NestFactory.createMicroservice<MicroserviceOptions>(
     module,
-    { ...options, logger: ['error', 'warn'] },
+    { ...rmq(queue, options), logger: ['error', 'warn'] },
   );
   app.enableShutdownHooks();
   await app.listen();

@@ -320,7 +320,7 @@ sub run {
     );
 
     $self->{pid}{$name} = spawn(
-        command => ['node', @{ $self->{node} // [] },
+        command => [node(), @{ $self->{node} // [] },
                     "$self->{built}/dist/$name.js"],
         environment => \%environment, log => "$self->{dir}/$name.log",
         directory => $self->{dir}
@@ -341,12 +341,17 @@ sub wait_for_word {
 }
 
 
+# Another one than that of PATH, for a comparison.
+sub node { return $ENV{WARREN_BENCH_NODE} // 'node' }
+
+
 # Why it cannot run, or undef.
 sub missing {
-    my $version = `node --version 2>/dev/null` // '';
+    my $node = node();
+    my $version = `"$node" --version 2>/dev/null` // '';
 
-    return 'node is missing' if $version !~ /^v(\d+)\.(\d+)/;
-    return "node is too old: $1.$2, not $major.$minor"
+    return "$node is missing" if $version !~ /^v(\d+)\.(\d+)/;
+    return "$node is too old: $1.$2, not $major.$minor"
         if $1 < $major || $1 == $major && $2 < $minor;
     return 'npm is missing' if system('command -v npm >/dev/null 2>&1');
 
