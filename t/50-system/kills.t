@@ -34,7 +34,8 @@ diag("KILLS=$wanted KILLS_SEED=$seed");
 
 my $system = Warren::System->new(settings => {
     users => { lanes => 2 }, orders => { lanes => 3 },
-    notifications => { lanes => 2 }
+    notifications => { lanes => 2 },
+    catalog => { lanes => 2, 'reservation.lifetime' => '30d' }
 })->start();
 my $echo = Echo->new(settings => { lanes => 2 })->start();
 
@@ -50,6 +51,7 @@ my ($kills, $supervisors, $writes) = (0, 0, 0);
 
 my $start = time();
 
+shelve();
 trouble();
 my @pids = map { client($_) } 1 .. $clients;
 load() while $kills < $wanted;
@@ -65,6 +67,7 @@ cmp_ok($supervisors, '>=', int($wanted / $lanes_per_supervisor) - 1,
 
 orders();
 events();
+stock();
 commands();
 nothing_left($_) for @names;
 
@@ -270,6 +273,37 @@ sub events {
     is(sql('notifications', 'select (select count(*) from inbox)'
                             . ' - (select count(*) from notifications)'), 0,
        'no event was taken without an effect');
+}
+
+
+# Nearly all orders are of these: some are served, the others are not.
+sub shelve {
+    sql('catalog', <<'SQL');
+insert into products (id, place, name, description, category, price_cents,
+    currency, created_at, updated_at)
+select 'tea-' || n, gen_random_uuid(), 'Tea', '', 'tea', n, 'EUR', now(), now()
+from generate_series(1, 2000) as n;
+insert into stock (product_id, available)
+select id, 2 from products;
+SQL
+}
+
+
+# The pieces of the orders that were served are held, and no others.
+sub stock {
+    my $count = sql('orders', 'select count(*) from orders');
+
+    wait_for(sub {
+        sql('catalog', 'select count(*) from reservations') >= $count
+    }, 120, "$count reservations");
+
+    is(sql('catalog', 'select order_id from reservations order by 1'),
+       sql('orders', 'select id from orders order by 1'),
+       'each order was decided exactly once');
+    is(sql('catalog', 'select sum(reserved), sum(available + reserved)'
+                      . ' from stock'),
+       sql('catalog', "select count(*) from reservations where state = 'held'")
+       . '|4000', 'and what is held is what orders hold');
 }
 
 
