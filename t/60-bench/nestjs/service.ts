@@ -60,7 +60,7 @@ export function database(...entities: EntityTarget<unknown>[]) {
     synchronize: false,
     logging: false,
     parseInt8: true,
-    poolSize: Number(setting('POOL', '10')),
+    poolSize: Number(setting('POOL', '20')),
   });
 }
 
