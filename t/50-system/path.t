@@ -85,6 +85,12 @@ sub order {
     is_deeply([map { $_->{id} } @{ $answer->{json}{orders} }], [$order],
               'it is in the list');
 
+    my $list = $answer->{json};
+    $answer = $system->get('/me/overview', bearer($token));
+    is($answer->{status}, 200, 'a page has both') or diag($answer->{body});
+    is($answer->{json}{user}{name}, 'Ada', 'who it is');
+    is_deeply($answer->{json}{orders}, $list, 'and what was ordered');
+
     my $titles = wait_for(sub {
         my $answer = $system->get('/notifications', bearer($token));
         my @titles = map { $_->{title} }

@@ -2,159 +2,270 @@
 
 # Copyright (C) the Warren authors
 #
-# How fast the path is: nginx with the module, RabbitMQ, the workers and
-# PostgreSQL with its durable settings, with the load generator beside them.
+# How fast the whole path is, beside the same in NestJS: nginx with the module,
+# RabbitMQ, the workers and PostgreSQL with its durable settings; one user, an
+# order with all that comes of it, and a page of both.
 #
 #     WARREN_BUILD=$PWD/var/build perl -It/lib t/60-bench/path.pl
 #
-# Rounds are interleaved, and a row is the median of its rounds with the least
-# and the most.  Answers other than the expected status are counted and shown.
+# WARREN_BENCH_LANES (2, of users and of orders).
 
 use strict;
 use warnings;
 
-use Warren::PostgreSQL;
+use Time::HiRes qw(time);
+
+use Warren::Bench;
+use Warren::Bench::NestJS;
 use Warren::System;
-use Warren::Test qw(spew slurp tempdir);
+use Warren::Test qw(spew tempdir wait_for);
 
 
-my $rounds = $ENV{WARREN_BENCH_ROUNDS} // 5;
-my $seconds = $ENV{WARREN_BENCH_SECONDS} // 5;
+my $people = 64;
 my $lanes = $ENV{WARREN_BENCH_LANES} // 2;
-
-die "wrk is missing (Debian: wrk)\n" if system('command -v wrk > /dev/null');
-
-my $postgresql = Warren::PostgreSQL->private(settings => [
-    map { ('-c', $_) } qw(
-        fsync=on synchronous_commit=on full_page_writes=on
-        shared_buffers=256MB
-    )
-]);
-
-my $system = Warren::System->new(
-    postgresql => $postgresql,
-    # those that the other system has, too
-    services => [qw(users orders notifications)],
-    settings => {
-        orders => { lanes => $lanes }, users => { lanes => $lanes },
-    }
-)->start();
-
-my ($id, $token) = $system->person('ada');
-my $dir = tempdir('bench');
 
 my $order = '{"currency":"EUR","lines":[{"product_id":"tea-100",'
             . '"quantity":2,"unit_price_cents":450}]}';
 
-# name, method, path, body, connections, expected status
-my @rows = (
-    ['refused by the token', 'GET', '/orders', '', 64, 401, ''],
-    ['get_user', 'GET', '/users/me', '', 1, 200, $token],
-    ['get_user', 'GET', '/users/me', '', 64, 200, $token],
-    ['list_orders', 'GET', '/orders?limit=10', '', 64, 200, $token],
-    ['create_order', 'POST', '/orders', $order, 1, 201, $token],
-    ['create_order', 'POST', '/orders', $order, 64, 201, $token],
+my %request = (
+    get_user => { path => '/users/me' },
+    create_order => {
+        path => '/orders', method => 'POST', body => $order, expect => 201,
+        headers => { 'Content-Type' => 'application/json' }
+    },
+    aggregate => { path => '/me/overview' },
 );
+my @routes = qw(get_user create_order aggregate);
 
-my @results = map { [] } @rows;
+my $bench = Warren::Bench->new(name => 'path', title => 'The whole path');
 
-for my $round (0 .. $rounds) {
-    for my $i (0 .. $#rows) {
-        my $figure = measure(@{ $rows[$i] });
+$bench->note("An order is a call that asks another service, a transaction, an"
+             . " event, and a notification stored by its listener. Its rate is"
+             . " of orders whose notifications are stored: after the load the"
+             . " bench waits for those, and counts that time as well.");
+$bench->note("Each request has one of $people people's tokens, is verified and"
+             . " charged on two rates. Open loop: requests fall due at a fixed"
+             . " rate, and their time counts from when they were due.");
 
-        # the first round warms up
-        push @{ $results[$i] }, $figure if $round;
-    }
+my $dir = tempdir('bench');
+my %system = (Warren => warren(), nest());
+
+add_closed($_) for @routes;
+$bench->run();
+
+add_open($_) for @routes;
+$bench->run();
+$bench->print();
+
+
+# ---- the systems: port, tokens, processes, and stored: how many orders and
+# notifications there are
+
+sub warren {
+    my $system = Warren::System->new(
+        postgresql => $bench->postgresql(), broker => $bench->rabbitmq(),
+        # those that the other system has, too
+        services => [qw(users orders notifications)],
+        settings => {
+            'log.level' => 'info',
+            users => { lanes => $lanes }, orders => { lanes => $lanes }
+        }
+    )->start();
+
+    my @tokens = map {
+        my ($id) = $system->person("person$_");
+        $system->token($id, undef, '--ttl', 28800)
+    } 1 .. $people;
+
+    return prepared({
+        name => 'Warren', port => $system->port(),
+        tokens => spew("$dir/warren.tokens", join "\n", @tokens, ''),
+        processes => sub { Warren::Bench::system_processes($system) },
+        stored => sub {
+            map { $system->psql($_, "select count(*) from $_") }
+                qw(orders notifications)
+        }
+    });
 }
 
-printf "%-22s %5s %24s %10s %10s %7s\n",
-       'what', 'conns', 'requests/s (least, most)', 'p50 ms', 'p99 ms',
-       'others';
 
-for my $i (0 .. $#rows) {
-    my ($name, undef, undef, undef, $connections) = @{ $rows[$i] };
-    my @rate = sort { $a <=> $b } map { $_->{rate} } @{ $results[$i] };
-    my $others = 0;
-    $others += $_->{others} for @{ $results[$i] };
+# Nothing if there is no NestJS here.
+sub nest {
+    my ($is_there, $why) = Warren::Bench::NestJS->available();
 
-    printf "%-22s %5d %8.0f (%.0f, %.0f) %10.2f %10.2f %7d\n",
-           $name, $connections, $rate[@rate / 2], $rate[0], $rate[-1],
-           median(map { $_->{p50} } @{ $results[$i] }),
-           median(map { $_->{p99} } @{ $results[$i] }), $others;
-}
-
-print "resident MB: ", join(', ', resident()), "\n";
-
-
-sub measure {
-    my (undef, $method, $path, $body, $connections, $status, $with) = @_;
-
-    my $authorization = $with ? "wrk.headers['Authorization'] = 'Bearer $with'"
-                              : '';
-
-    spew("$dir/wrk.lua", <<"END");
-wrk.method = '$method'
-wrk.body = [[$body]]
-wrk.headers['Content-Type'] = 'application/json'
-$authorization
-
-local threads = {}
-
-function setup(thread)
-    thread:set('others', 0)
-    table.insert(threads, thread)
-end
-
-function response(status)
-    if status ~= $status then
-        others = others + 1
-    end
-end
-
-function done(summary, latency)
-    local n = summary.errors.timeout + summary.errors.read
-              + summary.errors.write + summary.errors.connect
-    for _, thread in ipairs(threads) do
-        n = n + thread:get('others')
-    end
-    io.write(string.format('figures %d %d %d %d %d\\n', summary.requests,
-             summary.duration, latency:percentile(50),
-             latency:percentile(99), n))
-end
-END
-
-    my $text = `wrk -t1 -c$connections -d${seconds}s --timeout 10s \\
-                -s $dir/wrk.lua http://127.0.0.1:@{[ $system->port() ]}$path`;
-
-    my ($requests, $us, $p50, $p99, $others)
-        = $text =~ /^figures (\d+) (\d+) (\d+) (\d+) (\d+)$/m
-        or die "wrk said: $text\n";
-
-    return {
-        rate => $requests / $us * 1e6, p50 => $p50 / 1000,
-        p99 => $p99 / 1000, others => $others
+    my $nest = $is_there && eval {
+        Warren::Bench::NestJS->new(
+            postgresql => $bench->postgresql(), broker => $bench->rabbitmq()
+        )->start()
     };
-}
 
-
-sub median {
-    my @sorted = sort { $a <=> $b } @_;
-    return $sorted[@sorted / 2];
-}
-
-
-# nginx and each worker with its lanes, in proportional shares
-sub resident {
-    my %sum;
-
-    for my $proc (glob '/proc/[0-9]*') {
-        my $command = eval { slurp("$proc/cmdline") } // next;
-        my ($name) = $command =~ m{^(?:\S*/)?(nginx|warren-\w+)(?:[\0:]|$)}
-            or next;
-        my ($kb) = (eval { slurp("$proc/smaps_rollup") } // '')
-                   =~ /^Pss:\s+(\d+)/m or next;
-        $sum{$name} += $kb;
+    if (!$nest) {
+        $bench->absent('NestJS', $why // $@);
+        return ();
     }
 
-    return map { sprintf '%s %.1f', $_, $sum{$_} / 1024 } sort keys %sum;
+    my @tokens = map { $nest->token(sub => $nest->person()) } 1 .. $people;
+
+    return (NestJS => prepared({
+        name => 'NestJS', port => $nest->port(),
+        tokens => spew("$dir/nest.tokens", join "\n", @tokens, ''),
+        processes => sub { %{ $nest->pids() } },
+        stored => sub {
+            map { $nest->psql($_, "select count(*) from $_") }
+                qw(orders notifications)
+        }
+    }));
+}
+
+
+# Everybody has a page of orders to look at, whatever is measured first.
+sub prepared {
+    my ($system) = @_;
+
+    wait_for(sub {
+        load_orders($system, 1, connections => 16);
+        ($system->{stored}->())[0] > 20 * $people;
+    }, 120, "orders in $system->{name}");
+
+    return $system;
+}
+
+
+# ---- the loads
+
+sub request {
+    my ($system, $route, $seconds, %option) = @_;
+
+    return Warren::Bench::load(
+        port => $system->{port}, tokens => $system->{tokens},
+        seconds => $seconds, %{ $request{$route} }, %option
+    );
+}
+
+
+# The time until the last notification is stored belongs to the orders.
+sub load_orders {
+    my ($system, $seconds, %option) = @_;
+
+    my $sample = request($system, 'create_order', $seconds, %option);
+    my $begin = time();
+
+    wait_for(sub {
+        my ($orders, $notifications) = $system->{stored}->();
+        $notifications >= $orders;
+    }, 120, "notifications of $system->{name}");
+
+    $sample->{drain_seconds} = time() - $begin;
+    $sample->{load_rate} = $sample->{rate};
+    $sample->{rate} = $sample->{requests}
+                      / ($sample->{seconds} + $sample->{drain_seconds});
+
+    return $sample;
+}
+
+
+# What was given up on is out of the way before the next row.
+sub settle {
+    my ($system) = @_;
+
+    wait_for(sub {
+        my $sample = request($system, 'get_user', 0.1);
+        $sample->{requests} > 0 && $sample->{max_us} < 100_000;
+    }, 60, "$system->{name} to come to rest");
+}
+
+
+sub add {
+    my ($system, $route, %option) = @_;
+
+    $bench->row(
+        system => $system->{name}, what => $route,
+        processes => $system->{processes}, seconds => 2,
+        after => sub { settle($system) },
+        run => sub {
+            my ($seconds, $row) = @_;
+
+            my %how = (connections => $row->{connections},
+                       rate => $row->{rate});
+            return $route eq 'create_order'
+                   ? load_orders($system, $seconds, %how)
+                   : request($system, $route, $seconds, %how);
+        },
+        %option
+    );
+}
+
+
+sub id {
+    my ($name, $route, $place) = @_;
+
+    return lc "$name-$route-$place";
+}
+
+
+sub add_closed {
+    my ($route) = @_;
+
+    for my $connections (1, 64, 512) {
+        for my $name (sort { $b cmp $a } keys %system) {
+            add($system{$name}, $route, connections => $connections,
+                id => id($name, $route, $connections));
+        }
+    }
+
+    my %pair = (of => id('Warren', $route, 64),
+                over => id('NestJS', $route, 64));
+
+    $bench->goal(
+        name => $route, text => 'rate at 64 connections', field => 'rate',
+        at_least => $route eq 'create_order' ? 8 : 5, %pair
+    );
+
+    $bench->goal(
+        name => 'memory', text => 'after the orders of 512 connections',
+        of => id('Warren', $route, 512), over => id('NestJS', $route, 512),
+        field => 'pss', but => [qw(RabbitMQ PostgreSQL)], at_most => 0.1
+    ) if $route eq 'create_order';
+}
+
+
+# In shares of what each did at 64 connections; and Warren at the rates that
+# the other one is offered, to compare times at the same offer.  The other way
+# round nothing would be answered in time.
+sub add_open {
+    my ($route) = @_;
+
+    my %capacity = map {
+        ($_ => $bench->median_of(id($_, $route, 64), 'rate'))
+    } keys %system;
+
+    for my $share (10, 30, 50, 70, 90, 100, 120) {
+        for my $name (sort { $b cmp $a } keys %system) {
+            add_offered($name, $route, $share, $capacity{$name} * $share / 100)
+                if $capacity{$name};
+        }
+
+        next if !$capacity{NestJS} || $share < 50 || $share > 90;
+
+        add_offered('Warren', $route, "at-$share",
+                    $capacity{NestJS} * $share / 100);
+
+        $bench->goal(
+            name => $route, field => 'p99_us', at_most => 0.2,
+            text => "p99 at $share % of what NestJS can do",
+            of => id('Warren', $route, "at-$share"),
+            over => id('NestJS', $route, "open-$share")
+        ) if $route ne 'aggregate';
+    }
+}
+
+
+sub add_offered {
+    my ($name, $route, $place, $rate) = @_;
+
+    $place = "open-$place" if $place =~ /^\d/;
+
+    add($system{$name}, $route, connections => 256, rate => int($rate) || 1,
+        rounds => 3, warm_up => 0, system_calls => 0,
+        id => id($name, $route, $place));
 }

@@ -136,7 +136,7 @@ sub system_processes {
 # before and is not measured, and for what it needs after; they are given the
 # row, after also the sample.  rounds, seconds: at most so many.  axis and x:
 # the row's place in a chart, if it is neither connections nor rate.
-# system_calls => 0: they are not counted.
+# system_calls => 0: they are not counted; warm_up => 0: others have done that.
 sub row {
     my ($self, %option) = @_;
 
@@ -218,8 +218,8 @@ sub run {
         map { $self->rounds_of($_) } @rows
     ) // 0;
 
-    $self->tell('warming up ' . @rows . ' rows');
-    $self->sample($_, 0) for @rows;
+    $self->tell('warming up');
+    $self->sample($_, 0) for grep { $_->{warm_up} // 1 } @rows;
 
     for my $round (1 .. $rounds) {
         $self->tell("round $round of $rounds");
@@ -291,8 +291,10 @@ sub sample {
     };
 
     if (!$sample) {
+        my $root = source_dir();
         my $why = $@;
         $why =~ s/\s+\z//;
+        $why =~ s{\Q$root\E/}{}g;
         $self->tell("$row->{id}: $why");
         $sample = { failed => $why };
     }

@@ -20,7 +20,9 @@ my %known_system = (
 my %known_process = (
     nginx => '#2f9e57', users => '#1f6fb2', orders => '#7fb3e0',
     notifications => '#15466f', RabbitMQ => '#f08030',
-    PostgreSQL => '#8e63b8', haproxy => '#6cc08b', gateway => '#d6294b',
+    PostgreSQL => '#8e63b8', haproxy => '#6cc08b',
+    'nest gateway' => '#7d1128', 'nest users' => '#d6294b',
+    'nest orders' => '#ee7f95', 'nest notifications' => '#f6c1cb',
     echo => '#1f9aa8', limit => '#7a7a7a', client => '#c9c9c9'
 );
 

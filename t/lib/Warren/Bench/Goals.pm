@@ -9,8 +9,9 @@ package Warren::Bench::Goals;
 # divides, minus => ID subtracts.  Rows that ran in the same rounds are compared
 # round by round, and the goal's value is the median of that; others by their
 # medians.  at_least or at_most is where it is met; scale multiplies a value, as
-# 0.001 does with microseconds.  but => [names] leaves processes out of "pss"
-# and "cpu".  name says which of the known goals below it belongs to.
+# 0.001 does with microseconds, and unit says what that is then.  but => [names]
+# leaves processes out of "pss" and "cpu".  name says which of the known goals
+# below it belongs to.
 
 use strict;
 use warnings;

@@ -132,7 +132,8 @@ sub goal_line {
     my ($goal, $data) = @_;
 
     my $result = Warren::Bench::Goals::result($goal, $data);
-    my $unit = $goal->{unit} // '';
+    my $unit = $goal->{over} ? ' ×'
+             : defined $goal->{unit} ? " $goal->{unit}" : '';
     my $wanted = (defined $goal->{at_least} ? "≥ $goal->{at_least}"
                                             : "≤ $goal->{at_most}") . $unit;
 
@@ -205,7 +206,7 @@ sub written {
     utf8::decode($text);
 
     $text =~ s/^#.*\n+//;
-    $text =~ s{\{\{(\S+) ([\w.]+)\}\}}{
+    $text =~ s{\{\{(\S+)[ ]([\w.]+)\}\}}{
         $row{$1} ? number(Warren::Bench::Summary::median_of($row{$1}, $2))
                  : '-'
     }gex;
