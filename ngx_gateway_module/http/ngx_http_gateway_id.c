@@ -24,7 +24,9 @@ ngx_http_gateway_uuid7(ngx_http_request_t *r, u_char *uuid_r)
     ngx_uint_t   i;
     ngx_time_t  *tp;
 
-    if (ngx_http_gateway_random(r, bytes, sizeof(bytes)) != NGX_OK) {
+    /* the first six are the time */
+
+    if (ngx_http_gateway_random(r, bytes + 6, sizeof(bytes) - 6) != NGX_OK) {
         return NGX_ERROR;
     }
 
