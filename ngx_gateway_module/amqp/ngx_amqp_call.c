@@ -408,10 +408,9 @@ ngx_amqp_slot_free(ngx_amqp_connection_t *ac, ngx_amqp_slot_t *slot)
 ngx_amqp_call_t *
 ngx_amqp_call_find(ngx_amqp_connection_t *ac, ngx_str_t *correlation_id)
 {
-    u_char            ch;
-    uint64_t          id;
-    ngx_uint_t        i, n;
-    ngx_amqp_slot_t  *slot;
+    u_char      ch;
+    uint64_t    id;
+    ngx_uint_t  i;
 
     if (correlation_id->len != WIRE_CORRELATION_LEN) {
         return NULL;
@@ -432,6 +431,16 @@ ngx_amqp_call_find(ngx_amqp_connection_t *ac, ngx_str_t *correlation_id)
             return NULL;
         }
     }
+
+    return ngx_amqp_call_of(ac, id);
+}
+
+
+ngx_amqp_call_t *
+ngx_amqp_call_of(ngx_amqp_connection_t *ac, uint64_t id)
+{
+    ngx_uint_t        n;
+    ngx_amqp_slot_t  *slot;
 
     n = (ngx_uint_t) (id >> 48);
 

@@ -386,6 +386,8 @@ ngx_amqp_content_judge(ngx_amqp_connection_t *ac)
         return NGX_OK;
     }
 
+    content->id = ac->slots[call->slot].id;
+
     if (content->props.user_id.len != call->service_user.len
         || ngx_memcmp(content->props.user_id.data, call->service_user.data,
                       call->service_user.len)
@@ -545,7 +547,7 @@ ngx_amqp_content_done(ngx_amqp_connection_t *ac, ngx_str_t *body)
 
         /* it may have been cancelled while its reply arrived */
 
-        call = ngx_amqp_call_find(ac, &content->props.correlation_id);
+        call = ngx_amqp_call_of(ac, content->id);
 
         if (call == NULL) {
             ngx_amqp_count(ac, late, 1);

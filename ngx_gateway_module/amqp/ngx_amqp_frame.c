@@ -58,7 +58,11 @@ static amqp_bytes_t ngx_amqp_bytes(const ngx_str_t *s);
 static ngx_str_t ngx_amqp_str(amqp_bytes_t bytes);
 
 
+/* those that come with every call first */
+
 static const ngx_amqp_method_info_t  ngx_amqp_methods[] = {
+    { NGX_AMQP_BASIC_DELIVER,        "basic.deliver",        1 },
+    { NGX_AMQP_BASIC_ACK,            "basic.ack",            1 },
     { NGX_AMQP_CONNECTION_START,     "connection.start",     1 },
     { NGX_AMQP_CONNECTION_START_OK,  "connection.start-ok",  0 },
     { NGX_AMQP_CONNECTION_TUNE,      "connection.tune",      1 },
@@ -84,8 +88,6 @@ static const ngx_amqp_method_info_t  ngx_amqp_methods[] = {
     { NGX_AMQP_BASIC_CANCEL,         "basic.cancel",         1 },
     { NGX_AMQP_BASIC_PUBLISH,        "basic.publish",        0 },
     { NGX_AMQP_BASIC_RETURN,         "basic.return",         1 },
-    { NGX_AMQP_BASIC_DELIVER,        "basic.deliver",        1 },
-    { NGX_AMQP_BASIC_ACK,            "basic.ack",            1 },
     { NGX_AMQP_BASIC_NACK,           "basic.nack",           1 },
     { NGX_AMQP_CONFIRM_SELECT,       "confirm.select",       0 },
     { NGX_AMQP_CONFIRM_SELECT_OK,    "confirm.select-ok",    1 }

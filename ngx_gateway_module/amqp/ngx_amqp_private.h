@@ -138,6 +138,9 @@ typedef struct {
     uint64_t                     rest;        /* bytes still to come */
     ngx_amqp_properties_t        props;
 
+    /* of the slot of the call that it replies to; not set with skip */
+    uint64_t                     id;
+
     /* where the body is put together; NULL while no part of it has come */
     u_char                      *body;
     u_char                      *last;
@@ -402,6 +405,9 @@ void ngx_amqp_calls_renumber(ngx_amqp_connection_t *ac);
 /* The call of a correlation id, or NULL: unknown, ended or not ours. */
 ngx_amqp_call_t *ngx_amqp_call_find(ngx_amqp_connection_t *ac,
     ngx_str_t *correlation_id);
+
+/* The same by the id of its slot. */
+ngx_amqp_call_t *ngx_amqp_call_of(ngx_amqp_connection_t *ac, uint64_t id);
 
 /* Takes a call out of the table and runs its handler. */
 void ngx_amqp_call_end(ngx_amqp_connection_t *ac, ngx_amqp_call_t *call,
