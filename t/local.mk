@@ -85,7 +85,8 @@ t_20_module_sign_token_LDADD = $(JWT_LIBS)
 # what measures; no part of an installation
 BENCH_TOOLS = \
 	t/60-bench/limit \
-	t/60-bench/load
+	t/60-bench/load \
+	t/60-bench/sign_tokens
 
 check_PROGRAMS += $(BENCH_TOOLS)
 
@@ -104,6 +105,9 @@ t_60_bench_load_SOURCES = \
 	t/60-bench/histogram.c \
 	t/60-bench/load.c \
 	t/60-bench/load_options.c
+
+t_60_bench_sign_tokens_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS)
+t_60_bench_sign_tokens_LDADD = $(CRYPTO_LIBS)
 
 bench-programs: $(BENCH_TOOLS)
 
