@@ -8,8 +8,10 @@ use warnings;
 use lib 't/lib';
 
 use JSON::PP ();
+use POSIX ();
 use Test::More;
 
+use Warren::KeyServer;
 use Warren::RabbitMQ;
 use Warren::Test;
 use Warren::Test qw(at_exit run_command sanitizer_environment test_id);
@@ -35,15 +37,23 @@ before();
 after();
 stale();
 mismatch();
+failing();
 
 done_testing();
 
 
 sub topology {
+    return topology_at($broker->management_port(), @_);
+}
+
+
+sub topology_at {
+    my $port = shift;
+
     my ($status, $output) = run_command(
         command => [
             build_dir() . '/warren', 'topology', shift, '--url',
-            'http://guest@127.0.0.1:' . $broker->management_port(),
+            "http://guest\@127.0.0.1:$port",
             '--password-file', "$dir/admin.secret", '--vhost', $vhost,
             '--from', "$dir/worker.json",
             '--user', "$service=$dir/service.secret", @_
@@ -120,4 +130,30 @@ sub mismatch {
         like($output, qr/^warren: exchange again .* "topic", must be/m,
              'and tells both values');
     }
+}
+
+
+# RabbitMQ says 500 when a queue goes away while it lists them.
+sub failing {
+    my $node = Warren::KeyServer->new();
+    my $no = "HTTP/1.0 500 Internal Server Error\r\n\r\n";
+
+    $node->raw($no);
+
+    my ($status, $output) = topology_at($node->port(), 'check');
+    is($status, 1, 'a node that fails each time is given up');
+    like($output, qr/: 500 without a reason$/m, 'with what it said');
+    is($node->asked(), 6, 'after five more questions');
+
+    my $child = fork() // die "fork: $!\n";
+
+    if ($child == 0) {
+        wait_for(sub { $node->asked() > 6 }, 40, 'a question');
+        $node->raw("HTTP/1.0 401 Unauthorized\r\n\r\n");
+        POSIX::_exit(0);
+    }
+
+    ($status, $output) = topology_at($node->port(), 'check');
+    waitpid $child, 0;
+    like($output, qr/: 401 /, 'and what it says at last is what counts');
 }

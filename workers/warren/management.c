@@ -8,12 +8,17 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <curl/curl.h>
 
 #include "management.h"
 #include "secret.h"
 #include "text.h"
+
+
+#define RETRIES         5
+#define RETRY_PAUSE_MS  200
 
 
 struct management {
@@ -107,14 +112,25 @@ management_look_only(struct management *m)
 json_t *
 management_get(struct management *m, const char **error_r, ...)
 {
-    long          status;
-    json_t       *answer;
-    va_list       path;
-    json_error_t  json_error;
+    int                    i;
+    long                   status;
+    json_t                *answer;
+    va_list                path;
+    json_error_t           json_error;
+    const struct timespec  pause = { .tv_nsec = RETRY_PAUSE_MS * 1000000L };
 
-    va_start(path, error_r);
-    status = perform(m, "GET", NULL, path, error_r);
-    va_end(path);
+    for (i = 0; /* void */; i++) {
+        va_start(path, error_r);
+        status = perform(m, "GET", NULL, path, error_r);
+        va_end(path);
+
+        /* a node that loses a queue while it lists them says 500 */
+        if (status < 500 || i == RETRIES) {
+            break;
+        }
+
+        nanosleep(&pause, NULL);
+    }
 
     if (status == -1) {
         return NULL;

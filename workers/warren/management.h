@@ -38,7 +38,9 @@ void management_close(struct management **management);
 void management_look_only(struct management *management);
 
 /*
- * Asks.  The path's words follow, NULL ends them; each is escaped here.
+ * Asks, and asks again up to five times in a second when the node has failed
+ * (500 and more).  The path's words follow, NULL ends them; each is escaped
+ * here.
  * Returns the answer, which the caller releases.  Returns NULL with *error_r
  * NULL if there is no such thing (404), else NULL with the reason.
  */
