@@ -127,6 +127,13 @@ $got = load('--path' => '/never', '--rate' => 100, '--connections' => 2,
 is($got->{errors}{unfinished}, 50,
    'what is due counts, whether it could be sent or not');
 
+# an answer takes 5 ms, of which twice as many are due
+$got = load('--path' => '/slow', '--rate' => 400, '--connections' => 8,
+            '--drain' => 20);
+is($got->{requests}, 200, 'a backlog is worked off after the end');
+cmp_ok($got->{seconds}, '>=', 0.9, 'which belongs to the time');
+cmp_ok($got->{rate}, '<', 250, 'so that the rate is what the server does');
+
 # it answers at once, but for 300 ms after each 300 answers
 my @stall = ('--path' => '/stall', '--seconds' => 3, '--drain' => 20);
 my $closed = load(@stall);
@@ -287,6 +294,7 @@ sub answered {
     }
 
     $text = $text{'/no'} if $path eq '/turns' && $turn++ % 2;
+    sleep(0.005) if $path eq '/slow';
     sleep(0.3) if $path eq '/stall' && ++$stalls % 300 == 0;
     syswrite $socket, $text;
 

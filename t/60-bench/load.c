@@ -100,6 +100,7 @@ struct load {
     size_t                      token;          /* the next one */
     bool                        expects_all;
     uint64_t                    finished;       /* of those that count */
+    uint64_t                    last_ns;        /* when the last of them was */
     uint64_t                    now_ns;
 
     struct figures              figures;
@@ -715,6 +716,7 @@ connection_answered(struct load *load, struct connection *c)
 
     if (counts(load, c)) {
         load->finished++;
+        load->last_ns = load->now_ns;
         figures_add(&load->figures, status, load->expects_all
                     || load->options->is_expected[status],
                     load->now_ns - c->begun_ns);
@@ -802,6 +804,13 @@ finish(struct load *load)
     unsigned            n;
 
     if (load->is_open_loop) {
+
+        /* a backlog that was worked off later was not done in time */
+        if (load->last_ns > load->end_ns) {
+            load->figures.seconds = (double) (load->last_ns - load->begin_ns)
+                                    / 1e9;
+        }
+
         load->figures.errors.unfinished =
             due_before(load, load->end_ns) - due_before(load, load->begin_ns)
             - load->finished;
