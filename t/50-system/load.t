@@ -17,7 +17,8 @@ use Test::More;
 use Time::HiRes qw(sleep);
 
 use Warren::Test qw(
-    slurp spew tempdir free_port build_dir run_command wait_for at_exit
+    slurp spew tempdir free_port build_dir run_command wait_for at_exit alive
+    spawn
     sanitizer_environment
 );
 
@@ -134,6 +135,12 @@ is($got->{requests}, 200, 'a backlog is worked off after the end');
 cmp_ok($got->{seconds}, '>=', 0.9, 'which belongs to the time');
 cmp_ok($got->{rate}, '<', 250, 'so that the rate is what the server does');
 
+# a generator that was held up until after the end
+$got = held_up('--path' => '/log', '--rate' => 100, '--seconds' => 1,
+               '--drain' => 20);
+is($got->{requests}, 100, 'what was due is sent, if late');
+is_deeply($got->{errors}, errors(), 'and nothing is left');
+
 # it answers at once, but for 300 ms after each 300 answers
 my @stall = ('--path' => '/stall', '--seconds' => 3, '--drain' => 20);
 my $closed = load(@stall);
@@ -180,6 +187,29 @@ sub run_load {
         command => [build_dir() . '/t/60-bench/load', @words],
         environment => { sanitizer_environment() }
     );
+}
+
+
+# Stopped after its first request, for longer than it shall run.
+sub held_up {
+    my (@words) = @_;
+
+    unlink $seen;
+
+    my $log = "$dir/held-up";
+    my $pid = spawn(
+        command => [build_dir() . '/t/60-bench/load', '--port' => $port,
+                    @words],
+        environment => { sanitizer_environment() }, log => $log
+    );
+
+    wait_for(sub { -s $seen }, 20, 'a request');
+    kill 'STOP', $pid;
+    sleep(1.5);
+    kill 'CONT', $pid;
+    wait_for(sub { !alive($pid) }, 40, 'the generator\'s end');
+
+    return decode_json(slurp($log));
 }
 
 

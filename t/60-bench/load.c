@@ -270,6 +270,7 @@ turn(struct load *load)
 static bool
 next_phase(struct load *load)
 {
+    bool                         is_left;
     struct connection           *c, *next;
     const struct load_options   *options;
 
@@ -314,9 +315,17 @@ next_phase(struct load *load)
         }
     }
 
-    return !load->has_ended
-           || (load->is_open_loop && load->busy.first != NULL
-               && load->now_ns < load->end_ns + options->drain_ns);
+    if (!load->has_ended) {
+        return true;
+    }
+
+    /* what was due before the end may not have been sent yet */
+    is_left = load->busy.first != NULL
+              || (load->idle.first != NULL
+                  && due_ns(load, load->due) < load->end_ns);
+
+    return load->is_open_loop && is_left
+           && load->now_ns < load->end_ns + options->drain_ns;
 }
 
 
