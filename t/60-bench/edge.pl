@@ -93,7 +93,7 @@ sub rows {
             id => lc("$name-$alg-$which-$connections"),
             system => $is_ours ? 'nginx with Warren' : 'HAProxy',
             what => "$alg, $which", connections => $connections,
-            seconds => 2,
+            seconds => 1,
             processes => sub {
                 $is_ours ? (nginx => [$nginx->pid()]) : (haproxy => [$haproxy])
             },
@@ -119,7 +119,7 @@ sub ceilings {
     for my $name (sort keys %path) {
         $bench->row(
             id => "nginx-$name", system => 'nginx', connections => 64,
-            what => "$name, no token", seconds => 2,
+            what => "$name, no token", seconds => 1,
             processes => sub { (nginx => [$nginx->pid()]) },
             run => sub { load($nginx->port(), $path{$name}, undef, 64, $_[0]) }
         );
@@ -127,7 +127,7 @@ sub ceilings {
 
     $bench->row(
         id => 'haproxy-return', system => 'HAProxy', connections => 64,
-        what => 'return, no token', seconds => 2,
+        what => 'return, no token', seconds => 1,
         processes => sub { (haproxy => [$haproxy]) },
         run => sub { load($port{PLAIN}, '/', undef, 64, $_[0]) }
     );

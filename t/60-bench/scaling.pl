@@ -74,6 +74,14 @@ for my $routes (1, 8, 64) {
     $bench->run();
 }
 
+flat("512 connections over $$_[0]", "connections-512",
+     "connections-$$_[0]", @$_[1 .. $#$_])
+    for [1, sort keys %what], [64, sort keys %what];
+flat('1,000,000 orders over 100', 'orders-1000000', 'orders-100',
+     sort keys %what);
+flat('64 lanes over 1', 'lanes-64', 'lanes-1', sort keys %what);
+flat('64 routes over 1', 'routes-64', 'routes-1', 'get_user');
+
 $bench->note(
     "Orders are those of $people people; what is placed while this runs is"
     . ' stored beside what was there. Routes are beside those of ./dev up.'
@@ -126,6 +134,17 @@ sub store {
     $system->psql('orders', 'vacuum analyze');
 
     $stored = $count;
+}
+
+
+# What a request costs in processor time is the same, within a fifth, or less.
+sub flat {
+    my ($text, $of, $over, @whats) = @_;
+
+    $bench->goal(
+        name => 'scaling', text => "processor time of $_, $text",
+        of => "$_-$of", over => "$_-$over", field => 'cpu', at_most => 1.2
+    ) for @whats;
 }
 
 

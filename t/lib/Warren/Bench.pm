@@ -26,7 +26,7 @@ package Warren::Bench;
 # went wrong is counted and shown, never dropped.  All samples of all rounds are
 # kept in var/bench/NAME.json (WARREN_BENCH_DIR), after each round.
 #
-# WARREN_BENCH_ROUNDS (5) and WARREN_BENCH_SECONDS (3, of a row in a round).
+# WARREN_BENCH_ROUNDS (5) and WARREN_BENCH_SECONDS (2, of a row in a round).
 
 use strict;
 use warnings;
@@ -65,7 +65,7 @@ sub new {
 
     return bless {
         rounds => 0 + ($ENV{WARREN_BENCH_ROUNDS} // 5),
-        seconds => 0 + ($ENV{WARREN_BENCH_SECONDS} // 3),
+        seconds => 0 + ($ENV{WARREN_BENCH_SECONDS} // 2),
         rows => [], goals => [], notes => [], absent => [],
         started => time(), %option
     }, $class;
@@ -137,6 +137,8 @@ sub system_processes {
 # row, after also the sample.  rounds, seconds: at most so many.  axis and x:
 # the row's place in a chart, if it is neither connections nor rate.
 # system_calls => 0: they are not counted; warm_up => 0: others have done that.
+# takes: about how long a run of it is, with prepare and after, if that is not
+# its seconds; the plan that run() tells is made of that.
 sub row {
     my ($self, %option) = @_;
 
@@ -218,6 +220,7 @@ sub run {
         map { $self->rounds_of($_) } @rows
     ) // 0;
 
+    $self->tell($self->plan(@rows));
     $self->tell('warming up');
     $self->sample($_, 0) for grep { $_->{warm_up} // 1 } @rows;
 
@@ -242,6 +245,28 @@ sub run {
     $self->save();
 
     return $self;
+}
+
+
+# What is about to be done, and how long that takes, as words.
+sub plan {
+    my ($self, @rows) = @_;
+
+    my $counts = Warren::Bench::SystemCalls::is_available();
+    my $seconds = 0;
+
+    for my $row (@rows) {
+        my $more = ($row->{warm_up} // 1)
+                   + ($counts && ($row->{system_calls} // 1) ? 1 : 0);
+        my $long = $self->seconds_of($row);
+        my $short = smaller(1, $long);
+
+        # half a second goes by around each
+        $seconds += $self->rounds_of($row) * ($row->{takes} // $long + 0.5)
+                    + $more * ($row->{takes} // $short + 0.5);
+    }
+
+    return sprintf '%d rows, about %.0f s', scalar @rows, $seconds;
 }
 
 
@@ -278,7 +303,7 @@ sub sample {
     my ($self, $row, $round) = @_;
 
     my $seconds = $self->seconds_of($row);
-    $seconds = smaller(2, $seconds) if $round == 0;
+    $seconds = smaller(1, $seconds) if $round == 0;
 
     my $sample = eval {
         $row->{rate} = $row->{rate}->($row) if ref $row->{rate} eq 'CODE';

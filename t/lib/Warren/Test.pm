@@ -459,6 +459,9 @@ END {
         my $status = $?;
         local $@;
 
+        # asked twice, it still cleans up once
+        $SIG{$_} = sub { } for qw(INT TERM HUP);
+
         while (my $sub = pop @at_exit) {
             eval { $sub->(); 1 } or complain("clean-up: $@");
         }

@@ -14,7 +14,9 @@ use Warren::Test qw(spew);
 
 my %known_system = (
     Warren => '#1f6fb2', NestJS => '#d6294b', HAProxy => '#2f9e57',
-    limit => '#7a7a7a', 'bare exchange' => '#7a7a7a', nginx => '#8e63b8'
+    'the limit' => '#7a7a7a', 'Warren\'s gateway' => '#1f6fb2',
+    'Warren\'s gateway and worker' => '#15466f',
+    'nginx with Warren' => '#1f6fb2', nginx => '#8e63b8'
 );
 
 my %known_process = (
@@ -23,7 +25,7 @@ my %known_process = (
     PostgreSQL => '#8e63b8', haproxy => '#6cc08b',
     'nest gateway' => '#7d1128', 'nest users' => '#d6294b',
     'nest orders' => '#ee7f95', 'nest notifications' => '#f6c1cb',
-    echo => '#1f9aa8', limit => '#7a7a7a', client => '#c9c9c9'
+    server => '#7a7a7a', worker => '#1f6fb2', lane => '#1f6fb2'
 );
 
 my @others = map { "#$_" } qw(
