@@ -168,6 +168,8 @@ sub row {
                 seconds => $seconds
             );
         },
+        # what the planner knows is of now, not of when there were 100
+        prepare => sub { $system->psql('orders', 'analyze') },
         after => \&settle
     );
 }
