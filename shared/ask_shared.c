@@ -103,12 +103,18 @@ bool
 wr_ask_shared_answer(struct wr_ask_shared *shared,
     const struct wr_message *msg, int status)
 {
-    const char  *error;
+    const char            *error;
+    const struct wr_json  *json;
 
     if (status >= 200 && status < 300) {
-        shared->json = wr_json_parse(shared->arena, msg->body, msg->body_len,
-                                     &error);
-        shared->status = (shared->json != NULL) ? status : 0;
+        json = wr_json_parse(shared->arena, msg->body, msg->body_len, &error);
+
+        /* what is no object is not one without the keys */
+
+        if (json != NULL && wr_json_object(json, NULL, NULL) == json) {
+            shared->json = json;
+            shared->status = status;
+        }
 
     } else {
         shared->status = status;
@@ -121,6 +127,8 @@ wr_ask_shared_answer(struct wr_ask_shared *shared,
 void
 wr_ask_shared_look(struct wr_ask *ask)
 {
+    struct wr_json_errors        errors;
+    const struct wr_json        *json;
     const struct wr_ask_shared  *shared;
 
     shared = ask->shared;
@@ -141,8 +149,17 @@ wr_ask_shared_look(struct wr_ask *ask)
         return;
     }
 
+    memset(&errors, 0, sizeof(errors));
+    errors.arena = shared->arena;
+    json = wr_json_object(shared->json, ask->key, &errors);
+
+    if (errors.count != 0) {
+        ask->status = wire_error_info(WIRE_ERROR_BAD_REPLY)->status;
+        return;
+    }
+
     ask->status = 200;
-    ask->json = wr_json_object(shared->json, ask->key, NULL);
+    ask->json = json;
 }
 
 
