@@ -33,6 +33,7 @@ static void decode_identity(struct wr_request *req);
 static const struct wr_handler *find_handler(const struct wr_request *req);
 static void check(struct wr_request *req);
 static void check_call(struct wr_request *req);
+static bool is_believed(const struct wr_request *req);
 static bool may_call(const struct wr_request *req);
 static void check_command(struct wr_request *req);
 static void check_event(struct wr_request *req);
@@ -276,10 +277,6 @@ decode_identity(struct wr_request *req)
         return;
     }
 
-    if (req->kind == WR_CALL) {
-        wr_stats_add(WR_STAT_messages_untrusted, 1);
-    }
-
     tell_doubt(req);
 }
 
@@ -346,6 +343,10 @@ check(struct wr_request *req)
     msg = req->msg;
     req->handler = find_handler(req);
 
+    if (req->kind == WR_CALL && !is_believed(req)) {
+        wr_stats_add(WR_STAT_messages_untrusted, 1);
+    }
+
     if (msg->queue == WR_QUEUE_PARK) {
         wr_request_decide(req, WR_BROKEN,
                           wr_arena_printf(req->arena, "given up by the "
@@ -376,6 +377,16 @@ check(struct wr_request *req)
 }
 
 
+/* A method that is for other services needs nobody's name. */
+
+static bool
+is_believed(const struct wr_request *req)
+{
+    return req->handler != NULL && req->handler->callers != NULL
+           ? may_call(req) : wr_lane_trusts(req->lane, req->sender);
+}
+
+
 static void
 check_call(struct wr_request *req)
 {
@@ -385,7 +396,6 @@ check_call(struct wr_request *req)
                          "the service has no such method", false);
 
     } else if (!may_call(req)) {
-        wr_stats_add(WR_STAT_messages_untrusted, 1);
         wr_request_decide(req, WR_REFUSED, "not one of the callers");
         wr_reply_problem(req, WIRE_ERROR_FORBIDDEN,
                          "the method is for other services", false);

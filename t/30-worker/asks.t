@@ -62,11 +62,14 @@ sub other {
 }
 
 
-sub foreign_count {
-    my ($echo) = @_;
+sub foreign_count { return counted($_[0], 'replies_foreign') }
+
+
+sub counted {
+    my ($echo, $name) = @_;
 
     return $echo->worker()->http()->get('/metrics')->{body}
-           =~ /^warren_replies_foreign_total(?:\{.*\})? (\d+)$/m ? $1 : undef;
+           =~ /^warren_${name}_total(?:\{.*\})? (\d+)$/m ? $1 : undef;
 }
 
 
@@ -185,7 +188,10 @@ sub refused {
     for my $case ([404, '{}', 'a service without the method'],
                   [403, '{}', 'one that refuses'],
                   [200, '{', 'an answer that is not JSON'],
-                  [200, '', 'an empty one'])
+                  [200, '', 'an empty one'],
+                  [200, '[]', 'a list'],
+                  [200, 'null', 'null'],
+                  [200, '{"a":"A"}', 'a member that is no object'])
     {
         my ($status, $body, $what) = @$case;
         my $asked = about($echo, 'a');
@@ -216,6 +222,11 @@ sub inner {
                                     vhost => $echo->vhost(), user => 'other');
     is($other->call('echo', 'inner', body => { text => 'x' })->{status}, 200,
        'and is for whom it names');
+    ok(wait_for(sub { counted($echo, 'messages_untrusted') >= 1 }, 10,
+                'the count'), 'a caller who is none of them is counted');
+    is($other->call('echo', 'inner', body => { text => 'y' })->{status}, 200,
+       'and one of them');
+    is(counted($echo, 'messages_untrusted'), 1, 'is not');
     $echo->worker()->stop();
 }
 
