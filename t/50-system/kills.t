@@ -62,7 +62,8 @@ diag(sprintf '%d kills in %.0f s, %d of supervisors; %s', $kills,
      time() - $start, $supervisors,
      join ', ', map { "$_ $by_step{$_}" } sort keys %by_step);
 cmp_ok(scalar keys %by_step, '>=', 8, 'lanes died at many steps');
-cmp_ok($supervisors, '>=', int($wanted / $lanes_per_supervisor) - 1,
+# several lanes may have died since one last looked
+cmp_ok($supervisors, '>=', int($wanted / $lanes_per_supervisor / 2),
        'and supervisors, too');
 
 orders();
