@@ -187,7 +187,7 @@ is(cpu_seconds($pid), 0, 'a process that is gone uses nothing');
 # a row that is real
 
 SKIP: {
-    skip 'a build with sanitizers is not measured', 7 if is_sanitized();
+    skip 'a build with sanitizers is not measured', 8 if is_sanitized();
 
     my $nginx = Warren::Nginx->new(conf => <<'END')->start();
 %%GLOBALS%%
@@ -224,6 +224,10 @@ for my $expect (200, 404) {
     );
 }
 
+$bench->row(id => 'ended', system => 'nginx', what => 'ends',
+            processes => sub { (nginx => [$pid]) },
+            run => sub { return { requests => 1, seconds => 1, rate => undef,
+                                  pss_kb => { nginx => 7 } } });
 $bench->row(id => 'broken', system => 'nginx', what => 'broken',
             run => sub { die "it breaks\n" });
 $bench->run();
@@ -244,7 +248,7 @@ END
          'and prints its rows');
 
     my $tiny = JSON::PP->new()->utf8()->decode(slurp("$out/tiny.json"));
-    my ($good, $bad, $broken) = @{ $tiny->{rows} };
+    my ($good, $bad, $ended, $broken) = @{ $tiny->{rows} };
     my $sample = $good->{samples}[1];
 
     is(scalar @{ $good->{samples} }, 2, 'the round that warms up is not kept');
@@ -253,6 +257,9 @@ END
        'a sample has requests, statuses, processor time and bytes');
     ok($bad->{samples}[0]{errors}{status} > 0,
        'answers that were not expected are errors');
+    is_deeply([@{ $ended->{samples}[0] }{qw(rate pss_kb)}],
+              [undef, { nginx => 7 }],
+              'what a row says itself stands for what would be measured');
     is($broken->{samples}[0]{failed}, 'it breaks', 'a row that breaks says so');
 
     SKIP: {

@@ -132,7 +132,9 @@ sub system_processes {
 # second, or a sub that knows it by then.  processes: a sub that gives (name =>
 # [pids]); children, and the servers of the bench, are counted without being
 # named.  run: a sub that is given the seconds and the row and returns at least
-# requests, seconds and rate.  prepare and after: subs for what a sample needs
+# requests and seconds; a rate, cpu, pss_kb or client_cpu that it returns, undef
+# too, stands for what would be measured: processes that end within a sample
+# cannot be looked at after it.  prepare and after: subs for what a sample needs
 # before and is not measured, and for what it needs after; they are given the
 # row, after also the sample.  rounds, seconds: at most so many.  axis and x:
 # the row's place in a chart, if it is neither connections nor rate.
@@ -342,18 +344,22 @@ sub measure {
     $sample->{$_} // die "it says no $_\n" for qw(requests seconds);
 
     $sample = { %$sample };
-    $sample->{rate} //= $sample->{requests} / $sample->{seconds}
-        if $sample->{seconds} > 0;
 
-    $sample->{cpu} //= {
+    my %own = %$sample;
+
+    $sample->{rate} = $sample->{requests} / $sample->{seconds}
+        if $sample->{seconds} > 0;
+    $sample->{cpu} = {
         map { ($_ => $after->{cpu}{$_} - $before->{cpu}{$_}) }
         grep { defined $before->{cpu}{$_} } keys %{ $after->{cpu} }
     };
-    $sample->{pss_kb} //= {
+    $sample->{pss_kb} = {
         map { ($_ => pss_kb(@{ $after->{pids}{$_} })) }
             keys %{ $after->{pids} }
     };
     $sample->{client_cpu} = $after->{client} - $before->{client};
+    $sample = { %$sample, %own };
+
     $sample->{busy} = $after->{busy} - $before->{busy};
     $sample->{idle} = $after->{idle} - $before->{idle};
     $sample->{loopback_bytes} = $after->{loopback} - $before->{loopback};
