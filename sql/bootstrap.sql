@@ -60,6 +60,8 @@ where datname in (:'database', 'postgres', 'template1')
 
 grant connect on database :"database" to :"role";
 
+-- leaves the lock behind, which is a database's
 \connect :"database"
+select pg_advisory_lock(hashtextextended('warren bootstrap', 0)) \g /dev/null
 revoke all on schema public from public;
 grant usage on schema public to :"role";

@@ -7,6 +7,7 @@ use warnings;
 
 use lib 't/lib';
 
+use DBI;
 use Test::More;
 use Warren::PostgreSQL;
 use Warren::Test;
@@ -43,7 +44,47 @@ for my $service ('users', 'catalog', 'orders', 'notifications') {
     is($status, 0, "$service: and all is in order") or diag($output);
 }
 
+behind_another();
+
 done_testing();
+
+
+# Another bootstrap is at the schema, after it has gone to the database.
+sub behind_another {
+    my $database = $postgresql->empty_database('users');
+    my $other = DBI->connect(
+        "dbi:Pg:host=127.0.0.1;port=$port;dbname=$database", 'postgres', '',
+        { RaiseError => 1, AutoCommit => 0 }
+    );
+
+    $other->do("select pg_advisory_lock(hashtextextended('warren bootstrap',"
+               . ' 0))');
+    $other->do('revoke all on schema public from public');
+
+    my $log = tempdir('behind') . '/psql.log';
+    my $pid = spawn(
+        command => [
+            'psql', '-X', '-q', '-d', $postgresql->uri('postgres', 'postgres'),
+            '-v', 'role=users', '-v', "database=$database", '-f',
+            source_dir() . '/sql/bootstrap.sql'
+        ],
+        log => $log
+    );
+
+    wait_for(sub {
+        $postgresql->psql(
+            $postgresql->uri('postgres', 'postgres'),
+            "select count(*) from pg_stat_activity where datname ="
+            . " '$database' and wait_event_type = 'Lock'"
+        );
+    }, 60, 'the second bootstrap to wait');
+
+    $other->commit();
+    $other->disconnect();
+    wait_for(sub { !alive($pid) }, 60, 'the second bootstrap');
+    is(stop_process($pid), 0, 'a bootstrap waits for another at the schema')
+        or diag(slurp($log));
+}
 
 
 # Runs a command some times at once; returns [status, output] of each.
