@@ -83,6 +83,15 @@ ngx_amqp_put_u64(u_char *p, uint64_t n)
 }
 
 
+/* what is empty may have no data at all, which memcpy() must not be given */
+
+static inline u_char *
+ngx_amqp_put_text(u_char *p, const ngx_str_t *s)
+{
+    return s->len == 0 ? p : ngx_cpymem(p, s->data, s->len);
+}
+
+
 /* its length is known to be at most NGX_AMQP_SHORT_MAX */
 
 static inline u_char *
@@ -90,7 +99,7 @@ ngx_amqp_put_short(u_char *p, const ngx_str_t *s)
 {
     *p++ = (u_char) s->len;
 
-    return ngx_cpymem(p, s->data, s->len);
+    return ngx_amqp_put_text(p, s);
 }
 
 
@@ -293,7 +302,7 @@ ngx_amqp_message_table(u_char *p, const ngx_array_t *headers)
             } else {
                 *p++ = 'S';
                 p = ngx_amqp_put_u32(p, (uint32_t) h[i].value.len);
-                p = ngx_cpymem(p, h[i].value.data, h[i].value.len);
+                p = ngx_amqp_put_text(p, &h[i].value);
             }
         }
     }
