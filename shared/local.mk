@@ -12,6 +12,7 @@ warreninclude_HEADERS = \
 	shared/key.h \
 	shared/log.h \
 	shared/page.h \
+	shared/pg_array.h \
 	shared/request.h \
 	shared/service.h \
 	shared/settings.h \
@@ -99,7 +100,6 @@ libwarren_la_SOURCES = \
 	shared/outbox.h \
 	shared/page.c \
 	shared/pg_array.c \
-	shared/pg_array.h \
 	shared/pid_file.c \
 	shared/pid_file.h \
 	shared/reply.c \
@@ -179,6 +179,7 @@ nodist_man3_MANS = \
 	shared/man/wr_key.3 \
 	shared/man/wr_log.3 \
 	shared/man/wr_page.3 \
+	shared/man/wr_pg_array.3 \
 	shared/man/wr_request.3 \
 	shared/man/wr_service.3 \
 	shared/man/wr_settings.3 \

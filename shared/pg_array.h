@@ -2,6 +2,14 @@
  * Copyright (C) the Warren authors
  *
  * PostgreSQL's array literals: how many rows travel in one parameter.
+ *
+ *     struct wr_pg_array  ids = { .arena = wr_request_arena(req) };
+ *
+ *     wr_pg_array_add(&ids, "a");
+ *     wr_pg_array_add(&ids, "b");
+ *
+ *     wr_tx_query(tx, "select … where id = any ($1::text[])",
+ *                 WR_PARAMS(wr_pg_array_text(&ids)));
  */
 
 #ifndef WARREN_PG_ARRAY_H

@@ -14,6 +14,7 @@
 #include "key.h"
 #include "log.h"
 #include "page.h"
+#include "pg_array.h"
 #include "request.h"
 #include "service.h"
 #include "settings.h"

@@ -125,6 +125,8 @@ warren_catalog_SOURCES = \
 	workers/catalog/catalog_list.c \
 	workers/catalog/catalog_order.c \
 	workers/catalog/catalog_price.c \
+	workers/catalog/catalog_prices.c \
+	workers/catalog/catalog_prices.h \
 	workers/catalog/catalog_put.c \
 	workers/catalog/catalog_reserve.c \
 	workers/catalog/catalog_settle.c \
@@ -149,6 +151,8 @@ warren_orders_SOURCES = \
 	workers/orders/orders_json.c \
 	workers/orders/orders_json.h \
 	workers/orders/orders_list.c \
+	workers/orders/orders_price.c \
+	workers/orders/orders_price.h \
 	workers/orders/orders_store.c \
 	workers/orders/orders_store.h
 

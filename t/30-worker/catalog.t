@@ -26,6 +26,7 @@ refuse_put();
 get();
 adjust();
 price();
+price_keys();
 list();
 search();
 pages();
@@ -250,6 +251,49 @@ sub price {
 
 
 # From here on there are these, the newest last.
+# For services, which ask about several at once.
+sub price_keys {
+    my $ask = sub {
+        return $catalog->call('price_items', body => { keys => $_[0] });
+    };
+
+    $catalog->put('q', name => '"Q", \\');
+
+    my $answer = $ask->(['tea-1', 'tea-2', 'null', 'q', 'Tea-1']);
+    is($answer->{status}, 200, 'a service is told prices by ids')
+        or diag($answer->{body});
+    is_deeply($answer->{json}, {
+        'tea-1' => { name => 'Greener tea', unit_price_cents => 460,
+                     currency => 'EUR' },
+        null => { name => 'The null', unit_price_cents => 5,
+                  currency => 'USD' },
+        'q' => { name => '"Q", \\', unit_price_cents => 100,
+                 currency => 'EUR' }
+    }, 'of what there is');
+    is_deeply($ask->(['tea-2'])->{json}, {},
+              'and nothing of what there is not');
+
+    my @many = map { "none-$_" } 1 .. 3000;
+    is_deeply([sort keys %{ $ask->(['tea-1', @many, 'tea-1'])->{json} }],
+              ['tea-1'], 'thousands are no trouble');
+
+    for my $case ([[], '/keys'], ['x', '/keys'], [['tea-1', 1], '/keys/1'],
+                  [['tea 1'], '/keys/0'], [['tea-1', ''], '/keys/1'],
+                  [['"},{"'], '/keys/0'], [['x' x 65], '/keys/0'])
+    {
+        my ($keys, $pointer) = @$case;
+
+        $answer = $ask->($keys);
+        is($answer->{status}, 400, 'what are no ids is refused');
+        is($answer->{json}{errors}[0]{pointer}, $pointer, 'where it stands')
+            or diag($answer->{body});
+    }
+
+    $catalog->sql("delete from stock where product_id = 'q';"
+                  . " delete from products where id = 'q'");
+}
+
+
 sub list {
     $catalog->sql('delete from stock; delete from products');
 

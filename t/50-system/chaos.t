@@ -27,6 +27,8 @@ my $system = Warren::System->new(
 my $worker = $system->worker('orders');
 my $dir = tempdir('clients');
 
+$system->products({ map { ("tea-$_" => 100) } 1 .. $orders });
+
 my @tokens = map { ($system->person("client$_"))[1] } 1 .. $clients;
 my @pids = map { client($_) } 1 .. $clients;
 
@@ -127,9 +129,8 @@ sub place {
             $system->post(
                 '/orders',
                 {
-                    currency => 'EUR', lines => [{
-                        product_id => "tea-$order", quantity => 1,
-                        unit_price_cents => $n
+                    payment_method => 'tok_success', lines => [{
+                        product_id => "tea-$order", quantity => 1
                     }]
                 },
                 authorization => "Bearer $tokens[$n - 1]",

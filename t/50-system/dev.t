@@ -136,8 +136,8 @@ sub tokens {
 
     is($http->get('/orders', authorization => "Bearer $text")->{status}, 200,
        'a token that dev prints is accepted');
-    is($http->post('/orders', { currency => 'EUR', lines => [{
-           product_id => 'tea', quantity => 1, unit_price_cents => 1
+    is($http->post('/orders', { payment_method => 'tok_success', lines => [{
+           product_id => 'tea-100', quantity => 1
        }] }, authorization => "Bearer $text")->{status}, 403,
        'and has no more scope than was asked for');
     is($http->get('/orders', authorization => 'Bearer ' . $text =~ s/.\z//r)

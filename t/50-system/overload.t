@@ -19,8 +19,10 @@ use Warren::Test qw(spew tempdir);
 my $system = Warren::System->new()->start();
 my (undef, $token) = $system->person('ada');
 my $tokens = spew(tempdir('overload') . '/token', "$token\n");
-my $order = '{"currency":"EUR","lines":[{"product_id":"tea-100",'
-            . '"quantity":2,"unit_price_cents":450}]}';
+my $order = '{"payment_method":"tok_success","lines":[{"product_id":'
+            . '"tea-100","quantity":2}]}';
+
+$system->products({ 'tea-100' => 450 });
 
 my $got = load(path => '/users/me', expect => 200);
 

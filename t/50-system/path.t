@@ -64,12 +64,12 @@ sub register_and_login {
 
 
 sub order {
-    my $lines = [{
-        product_id => 'tea', quantity => 3, unit_price_cents => 250
-    }];
+    my $lines = [{ product_id => 'tea', quantity => 3 }];
+
+    $system->products({ tea => 250 });
 
     my $answer = $system->post('/orders', {
-        currency => 'EUR', lines => $lines
+        payment_method => 'tok_success', lines => $lines
     }, bearer($token));
     is($answer->{status}, 201, 'an order is placed') or diag($answer->{body});
 
@@ -78,7 +78,9 @@ sub order {
 
     $answer = $system->get("/orders/$order", bearer($token));
     is($answer->{status}, 200, 'it is read back') or diag($answer->{body});
-    is_deeply($answer->{json}{lines}, $lines, 'with its lines');
+    is_deeply($answer->{json}{lines}, [{
+        %{ $lines->[0] }, name => 'The tea', unit_price_cents => 250
+    }], 'with its lines, at the price of the catalog');
     is($answer->{json}{total_cents}, 750, 'and its total');
 
     $answer = $system->get('/orders?limit=10', bearer($token));
@@ -110,8 +112,9 @@ sub order {
 sub keyed {
     my ($lines) = @_;
 
-    my @send = ('/orders', { currency => 'EUR', lines => $lines },
-                bearer($token), 'idempotency-key' => 'monday');
+    my %order = (payment_method => 'tok_success', lines => $lines);
+    my @send = ('/orders', { %order, currency => 'EUR' }, bearer($token),
+                'idempotency-key' => 'monday');
     my @answers = map { $system->post(@send) } 1, 2;
 
     is($answers[0]{status}, 201, 'an order with a key is placed')
@@ -121,7 +124,7 @@ sub keyed {
     is($system->psql('orders', 'select count(*) from orders'), 2,
        'which is stored once');
 
-    $send[1] = { currency => 'USD', lines => $lines };
+    $send[1] = { %order, currency => 'USD' };
     is($system->post(@send)->{status}, 422,
        'the key does not do for another order');
 }
@@ -154,7 +157,7 @@ sub strangers {
        'a token that has expired does not do');
 
     my $reader = $system->token($id, 'orders:read');
-    is($system->post('/orders', { currency => 'EUR', lines => [] },
+    is($system->post('/orders', { lines => [] },
                      bearer($reader))->{status}, 403,
        'without the scope no order is placed');
 }
@@ -162,8 +165,8 @@ sub strangers {
 
 sub bad_input {
     my $answer = $system->post('/orders', {
-        currency => 'EUR', lines => [{
-            product_id => 'tea', quantity => 0, unit_price_cents => 1
+        payment_method => 'tok_success', lines => [{
+            product_id => 'tea', quantity => 0
         }]
     }, bearer($token));
 

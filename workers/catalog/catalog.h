@@ -32,6 +32,9 @@
 /* lines of an order, and items whose prices are asked for */
 #define CATALOG_LINES_MAX        100
 
+/* products whose prices other services ask for at once: of a batch of orders */
+#define CATALOG_KEYS_MAX         100000
+
 /* of a line */
 #define CATALOG_QUANTITY_MAX     1000000
 
@@ -90,7 +93,7 @@ void catalog_get_load(struct wr_request *req);
 enum wr_outcome catalog_get(struct wr_request *req);
 
 /* price_items: what products cost, and whether there are as many; each unknown
-   one is an error of its own. */
+   one is an error of its own.  Or what those cost whose ids are the "keys". */
 enum wr_outcome catalog_price_gather(struct wr_request *req);
 void catalog_price_load(struct wr_request *req);
 enum wr_outcome catalog_price(struct wr_request *req);

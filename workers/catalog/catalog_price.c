@@ -9,6 +9,7 @@
 
 #include "catalog.h"
 #include "catalog_lines.h"
+#include "catalog_prices.h"
 #include "catalog_store.h"
 
 
@@ -30,6 +31,10 @@ catalog_price_gather(struct wr_request *req)
 {
     struct pricing         *pricing;
     struct wr_json_errors  *errors;
+
+    if (catalog_prices_are_asked(req)) {
+        return catalog_prices_gather(req);
+    }
 
     pricing = wr_arena_alloc(wr_request_arena(req), sizeof(*pricing));
     errors = wr_request_errors(req);
@@ -54,6 +59,11 @@ catalog_price_load(struct wr_request *req)
 {
     struct pricing  *pricing;
 
+    if (catalog_prices_are_asked(req)) {
+        catalog_prices_load(req);
+        return;
+    }
+
     pricing = wr_request_get(req);
     pricing->rows = catalog_store_prices(wr_request_tx(req),
                                          &pricing->merged);
@@ -70,6 +80,10 @@ catalog_price(struct wr_request *req)
     struct wr_json_writer      *writer;
     const struct wr_json       *items;
     const struct catalog_line  *line;
+
+    if (catalog_prices_are_asked(req)) {
+        return catalog_prices(req);
+    }
 
     pricing = wr_request_get(req);
     items = wr_json_array(wr_request_json(req), "items", 1, CATALOG_LINES_MAX,

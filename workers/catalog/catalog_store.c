@@ -97,6 +97,24 @@ catalog_store_prices(struct wr_tx *tx, const struct catalog_lines *lines)
 }
 
 
+/* Each id by itself: a plan that is made while there are few products must not
+   read all of them later. */
+
+struct wr_rows *
+catalog_store_prices_of(struct wr_tx *tx, const char *ids)
+{
+    return wr_tx_query(tx,
+                       "select asked.id, p.name, p.price_cents, p.currency "
+                       "from unnest($1::text[]) as asked (id) "
+                       "    cross join lateral ("
+                       "        select name, price_cents, currency "
+                       "        from products "
+                       "        where products.id = asked.id "
+                       "        limit 1) as p",
+                       WR_PARAMS(ids));
+}
+
+
 struct wr_rows *
 catalog_store_put(struct wr_tx *tx, struct wr_arena *arena,
     const struct catalog_product *product, const char *place,

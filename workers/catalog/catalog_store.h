@@ -33,7 +33,8 @@ enum catalog_store_column {
     CATALOG_STORE_UPDATED_AT
 };
 
-/* Of catalog_store_prices(): the id first. */
+/* Of catalog_store_prices(), and without the last one of
+   catalog_store_prices_of(): the id first. */
 enum catalog_store_price_column {
     CATALOG_STORE_OF_ID = 0,
     CATALOG_STORE_OF_NAME,
@@ -107,6 +108,9 @@ struct wr_rows *catalog_store_by_id(struct wr_tx *tx, const char *id);
 /* Those of the lines' products that there are, sorted by id in bytes. */
 struct wr_rows *catalog_store_prices(struct wr_tx *tx,
     const struct catalog_lines *lines);
+
+/* Those that there are of the ids in an array's text. */
+struct wr_rows *catalog_store_prices_of(struct wr_tx *tx, const char *ids);
 
 /* Makes or replaces a product; place and time count for a new one.  The row's
    only column says whether it is new ("t"). */

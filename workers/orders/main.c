@@ -23,11 +23,11 @@ static const struct wr_handler  handlers[] = {
 
 static const char *const  entities[] = { "order", NULL };
 
-static const char *const  asks[] = { "users", NULL };
+static const char *const  asks[] = { "catalog", NULL };
 
 static const struct wr_service  orders = {
     .name = "orders",
-    .schema_min = "0002_orders",
+    .schema_min = "0003_saga",
     .handlers = handlers,
     .entities = entities,
     .asks = asks

@@ -19,6 +19,12 @@
 #define ORDERS_QUANTITY_MAX    1000
 #define ORDERS_PRODUCT_ID_MAX  64
 
+/* of a product's name, as catalog tells it, in bytes */
+#define ORDERS_NAME_MAX        1000
+
+/* of a provider's token */
+#define ORDERS_PAYMENT_METHOD_MAX  255
+
 /* of a price and of a total: the largest integer that all readers of JSON keep
    exactly */
 #define ORDERS_CENTS_MAX       9007199254740991
@@ -26,17 +32,24 @@
 /* without it an order is not placed */
 #define ORDERS_SCOPE_WRITE     "orders:write"
 
+/* what becomes of an order; sql/orders knows these words, too */
+#define ORDERS_PLACED          "placed"
+
 
 struct order_line {
     const char         *product_id;     /* letters, digits, ".", "_", "-" */
+    const char         *name;           /* as the price, once catalog told */
     int64_t             quantity;
     int64_t             unit_price_cents;
+    struct wr_ask      *ask;            /* what catalog knows of it */
 };
 
 struct order {
     char                id[WR_UUID_SIZE];
     char                created_at[WR_CLOCK_TEXT_SIZE];
     const char         *user_id;
+    const char         *payment_method; /* never stored here, nor shown */
+    const char         *asked_currency; /* the client's; NULL: any */
     const char         *currency;       /* ISO 4217: three capitals */
     int64_t             total_cents;
     size_t              count;
@@ -44,8 +57,8 @@ struct order {
 };
 
 
-/* create_order: asks users whether the person is known, stores the order and
-   announces it; 201. */
+/* create_order: asks catalog for the prices, stores the order and announces it;
+   201. */
 enum wr_outcome orders_create_gather(struct wr_request *req);
 enum wr_outcome orders_create(struct wr_request *req);
 

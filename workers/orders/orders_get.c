@@ -60,6 +60,10 @@ orders_get(struct wr_request *req)
     wr_json_put_text(writer, "id", wr_rows_text(rows, 0, ORDERS_STORE_ID));
     wr_json_put_text(writer, "user_id",
                      wr_rows_text(rows, 0, ORDERS_STORE_USER_ID));
+    wr_json_put_text(writer, "status",
+                     wr_rows_text(rows, 0, ORDERS_STORE_STATUS));
+    wr_json_put_text(writer, "reason",
+                     wr_rows_text(rows, 0, ORDERS_STORE_REASON));
     wr_json_put_int(writer, "total_cents",
                     wr_rows_int(rows, 0, ORDERS_STORE_TOTAL_CENTS));
     wr_json_put_text(writer, "currency",

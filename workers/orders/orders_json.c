@@ -11,27 +11,40 @@
 
 
 #define CAPITALS    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-#define PRODUCT_ID  CAPITALS "abcdefghijklmnopqrstuvwxyz0123456789._-"
+#define SMALL       "abcdefghijklmnopqrstuvwxyz"
+#define DIGITS      "0123456789"
+#define PRODUCT_ID  CAPITALS SMALL DIGITS "._-"
+
+/* digits of a number that may be a card's */
+#define CARD_DIGITS_MIN  12
 
 
+static void read_payment_method(const struct wr_json *body,
+    struct order *order, struct wr_json_errors *errors);
+static bool is_like_a_card(const char *text);
 static void read_line(const struct wr_json *json, struct order_line *line,
     struct wr_json_errors *errors);
-static bool add_line(struct order *order, const struct order_line *line);
 
 
 void
 orders_json_read(const struct wr_json *body, struct order *order,
     struct wr_json_errors *errors)
 {
-    bool                   is_total;
     size_t                 i;
     const struct wr_json  *lines;
 
-    order->currency = wr_json_text(body, "currency", 3, 3, errors);
+    read_payment_method(body, order, errors);
+    order->asked_currency = NULL;
 
-    if (order->currency[strspn(order->currency, CAPITALS)] != '\0') {
-        wr_json_error_add(errors, body, "currency",
-                          "must be three capital letters (ISO 4217)");
+    if (wr_json_has(body, "currency")) {
+        order->asked_currency = wr_json_text(body, "currency", 3, 3, errors);
+
+        if (order->asked_currency[strspn(order->asked_currency, CAPITALS)]
+            != '\0')
+        {
+            wr_json_error_add(errors, body, "currency",
+                              "must be three capital letters (ISO 4217)");
+        }
     }
 
     lines = wr_json_array(body, "lines", 1, ORDERS_LINES_MAX, errors);
@@ -42,59 +55,60 @@ orders_json_read(const struct wr_json *body, struct order *order,
         order->count = 0;
     }
 
-    order->total_cents = 0;
-    is_total = true;
-
     for (i = 0; i < order->count; i++) {
         read_line(wr_json_item(lines, i), &order->lines[i], errors);
-        is_total = is_total && add_line(order, &order->lines[i]);
-    }
-
-    if (!is_total) {
-        wr_json_error_add(errors, body, "lines", "the total is too large");
     }
 }
 
 
-const char *
-orders_json_write(struct wr_arena *arena, const struct order *order,
-    bool is_event, size_t *len_r)
+/* The text is never told, neither here nor in a log. */
+
+static void
+read_payment_method(const struct wr_json *body, struct order *order,
+    struct wr_json_errors *errors)
 {
-    size_t                    i;
-    const struct order_line  *line;
-    struct wr_json_writer    *writer;
+    const char  *text, *p;
 
-    writer = wr_json_writer_new(arena);
+    text = wr_json_text(body, "payment_method", 1, ORDERS_PAYMENT_METHOD_MAX,
+                        errors);
 
-    wr_json_object_begin(writer, NULL);
-    wr_json_put_text(writer, "id", order->id);
-    wr_json_put_text(writer, "user_id", order->user_id);
-    wr_json_put_int(writer, "total_cents", order->total_cents);
-    wr_json_put_text(writer, "currency", order->currency);
-
-    wr_json_array_begin(writer, "lines");
-
-    for (i = 0; i < order->count; i++) {
-        line = &order->lines[i];
-
-        wr_json_object_begin(writer, NULL);
-        wr_json_put_text(writer, "product_id", line->product_id);
-        wr_json_put_int(writer, "quantity", line->quantity);
-        wr_json_put_int(writer, "unit_price_cents", line->unit_price_cents);
-        wr_json_object_end(writer);
+    for (p = text; *p > ' ' && *p <= '~'; p++) {
+        /* void */
     }
 
-    wr_json_array_end(writer);
+    if (is_like_a_card(text)) {
+        wr_json_error_add(errors, body, "payment_method",
+                          "must be the token of a payment's provider, and "
+                          "never the number of a card");
 
-    /* an event's envelope has its own time */
-
-    if (!is_event) {
-        wr_json_put_text(writer, "created_at", order->created_at);
+    } else if (*p != '\0') {
+        wr_json_error_add(errors, body, "payment_method",
+                          "must be of visible ASCII characters");
     }
 
-    wr_json_object_end(writer);
+    order->payment_method = text;
+}
 
-    return wr_json_writer_text(writer, len_r);
+
+/* Whatever stands between the digits; a token has a letter. */
+
+static bool
+is_like_a_card(const char *text)
+{
+    size_t       digits;
+    const char  *p;
+
+    for (p = text, digits = 0; *p != '\0'; p++) {
+        if (strchr(CAPITALS SMALL, *p) != NULL) {
+            return false;
+        }
+
+        if (strchr(DIGITS, *p) != NULL) {
+            digits++;
+        }
+    }
+
+    return digits >= CARD_DIGITS_MIN;
 }
 
 
@@ -112,21 +126,58 @@ read_line(const struct wr_json *json, struct order_line *line,
 
     line->quantity = wr_json_int(json, "quantity", 1, ORDERS_QUANTITY_MAX,
                                  errors);
-    line->unit_price_cents = wr_json_int(json, "unit_price_cents", 0,
-                                         ORDERS_CENTS_MAX, errors);
 }
 
 
-/* Whether the total is still one that can be told. */
-
-static bool
-add_line(struct order *order, const struct order_line *line)
+const char *
+orders_json_write(struct wr_arena *arena, const struct order *order,
+    bool is_event, size_t *len_r)
 {
-    int64_t  cents;
+    size_t                    i;
+    const struct order_line  *line;
+    struct wr_json_writer    *writer;
 
-    return !__builtin_mul_overflow(line->quantity, line->unit_price_cents,
-                                   &cents)
-           && !__builtin_add_overflow(order->total_cents, cents,
-                                      &order->total_cents)
-           && order->total_cents <= ORDERS_CENTS_MAX;
+    writer = wr_json_writer_new(arena);
+
+    wr_json_object_begin(writer, NULL);
+    wr_json_put_text(writer, "id", order->id);
+    wr_json_put_text(writer, "user_id", order->user_id);
+
+    if (!is_event) {
+        wr_json_put_text(writer, "status", ORDERS_PLACED);
+    }
+
+    wr_json_put_int(writer, "total_cents", order->total_cents);
+    wr_json_put_text(writer, "currency", order->currency);
+
+    /* for payments alone: it is shown to nobody */
+
+    if (is_event) {
+        wr_json_put_text(writer, "payment_method", order->payment_method);
+    }
+
+    wr_json_array_begin(writer, "lines");
+
+    for (i = 0; i < order->count; i++) {
+        line = &order->lines[i];
+
+        wr_json_object_begin(writer, NULL);
+        wr_json_put_text(writer, "product_id", line->product_id);
+        wr_json_put_text(writer, "name", line->name);
+        wr_json_put_int(writer, "quantity", line->quantity);
+        wr_json_put_int(writer, "unit_price_cents", line->unit_price_cents);
+        wr_json_object_end(writer);
+    }
+
+    wr_json_array_end(writer);
+
+    /* an event's envelope has its own time */
+
+    if (!is_event) {
+        wr_json_put_text(writer, "created_at", order->created_at);
+    }
+
+    wr_json_object_end(writer);
+
+    return wr_json_writer_text(writer, len_r);
 }

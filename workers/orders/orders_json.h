@@ -18,8 +18,9 @@ struct wr_json;
 struct wr_json_errors;
 
 
-/* Reads currency and lines, and computes the total; what is wrong is added to
-   errors.  Texts live as long as body. */
+/* Reads how it is paid, what is wanted, and in which currency, if that is said;
+   what is wrong is added to errors.  What else stands there, as a price, is not
+   looked at.  Texts live as long as body. */
 void orders_json_read(const struct wr_json *body, struct order *order,
     struct wr_json_errors *errors);
 

@@ -105,6 +105,8 @@ put_order(struct wr_json_writer *writer, struct wr_rows *rows, int row)
 {
     wr_json_object_begin(writer, NULL);
     wr_json_put_text(writer, "id", wr_rows_text(rows, row, ORDERS_STORE_ID));
+    wr_json_put_text(writer, "status",
+                     wr_rows_text(rows, row, ORDERS_STORE_STATUS));
     wr_json_put_int(writer, "total_cents",
                     wr_rows_int(rows, row, ORDERS_STORE_TOTAL_CENTS));
     wr_json_put_text(writer, "currency",

@@ -17,10 +17,12 @@ struct wr_tx;
 /* Columns of an order's row. */
 enum orders_store_column {
     ORDERS_STORE_ID = 0,
+    ORDERS_STORE_STATUS,
     ORDERS_STORE_TOTAL_CENTS,
     ORDERS_STORE_CURRENCY,
     ORDERS_STORE_CREATED_AT,
     ORDERS_STORE_USER_ID,       /* not in pages, as those below */
+    ORDERS_STORE_REASON,        /* null unless it was cancelled */
     ORDERS_STORE_LINES          /* a JSON array */
 };
 

@@ -7,6 +7,7 @@ package Warren::System;
 #
 #     my $system = Warren::System->new()->start();
 #     my ($id, $token) = $system->person('ada');
+#     $system->products({ 'tea-100' => 450 });
 #     $system->post('/orders', { … }, authorization => "Bearer $token");
 #
 # private => 1 takes a RabbitMQ of its own, which may be restarted and killed.
@@ -156,6 +157,27 @@ sub psql {
 
     return $self->{postgresql}->psql($self->{postgresql}->admin_uri($uri),
                                      $sql);
+}
+
+
+# Puts products on the shelves, by id and price in cents; pieces enough unless
+# told: products({ 'tea-100' => 450 }, 3).
+sub products {
+    my ($self, $price, $pieces) = @_;
+
+    my $values = join ', ', map { "('$_', $price->{$_})" } sort keys %$price;
+    $pieces //= 1_000_000;
+
+    $self->psql('catalog', <<"END");
+insert into products (id, place, name, description, category, price_cents,
+    currency, created_at, updated_at)
+select id, gen_random_uuid(), 'The ' || id, '', 'things', price, 'EUR', now(),
+    now()
+from (values $values) as p (id, price);
+insert into stock (product_id, available)
+select id, $pieces
+from (values $values) as p (id, price);
+END
 }
 
 
