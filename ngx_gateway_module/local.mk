@@ -38,4 +38,12 @@ clean-local:
 examplesdir = $(docdir)/examples
 dist_examples_DATA = ngx_gateway_module/conf/nginx.conf
 
+# what nginx serves to browsers: the shop, and the reference of the API
+
+warrenhtmldir = $(datadir)/warren/html
+dist_warrenhtml_DATA = ngx_gateway_module/html/docs.html \
+	ngx_gateway_module/html/docs.js ngx_gateway_module/html/icon.svg \
+	ngx_gateway_module/html/index.html ngx_gateway_module/html/openapi.json \
+	ngx_gateway_module/html/shop.css ngx_gateway_module/html/shop.js
+
 .PHONY: module

@@ -126,7 +126,8 @@ sub nginx_conf {
 
     my %value = (
         PORT => '%%PORT%%', SECRETS => $self->{dir}, ISSUER => $issuer,
-        AUDIENCE => $audience
+        AUDIENCE => $audience,
+        HTML => source_dir() . '/ngx_gateway_module/html'
     );
     $text =~ s/\@([A-Z_]+)\@/$value{$1} \/\/ die "dev.conf.in: $1?\n"/ge;
 
