@@ -82,7 +82,9 @@ static const char  find_sql[] =
     "select c.message_id, c.home, c.ended, c.crashes - c.pending,"
     "    " STILL_PENDING " "
     "from unnest($1::text[], $2::text[]) as m (message_id, home) "
-    "join crash as c on c.message_id = m.message_id and c.home = m.home";
+    "cross join lateral ("
+    "    select * from crash"
+    "    where message_id = m.message_id and home = m.home limit 1) as c";
 
 static const char  strike_sql[] =
     "update crash "

@@ -36,9 +36,18 @@ static void cancel(struct wr_db *db);
 static void send_cancel(PGcancel *handle);
 
 
-/* A frozen lane holds its rows and its messages' locks: not for long. */
+/*
+ * A frozen lane holds its rows and its messages' locks: not for long.
+ *
+ * Plans are kept as long as the session.  One made while a table was small must
+ * not read all of it when it has grown: so an index is asked for what is wanted
+ * wherever there is one.  What has none is still read, and looks so dear then
+ * that it would be compiled each time.
+ */
 
 static const char  session[] =
+    "set enable_seqscan = off;"
+    "set jit = off;"
     "set idle_in_transaction_session_timeout = '15s';"
     "set statement_timeout = '10s';"
     "set lock_timeout = '5s';"

@@ -111,9 +111,9 @@ static const char  delete_sql[] =
 
 static const char  delete_free_sql[] =
     "delete from outbox "
-    "where id in ("
+    "where id = any (array("
     "    select id from outbox where id = any ($1::uuid[])"
-    "    for update skip locked)";
+    "    for update skip locked))";
 
 /* No transaction stays open while they are published: due_at is a lease. */
 

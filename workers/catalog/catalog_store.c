@@ -22,17 +22,24 @@
     "select p.id, p.place, p.name, p.category, p.price_cents, p.currency, "   \
     "    s.available "
 
+/* Each row by itself, here and below: plans are kept, and a join that was good
+   while there was little stock reads all of it later. */
+
 #define FROM                                                                  \
     "from products as p "                                                     \
-    "    join stock as s on s.product_id = p.id "
+    "    cross join lateral ("                                                \
+    "        select available from stock "                                    \
+    "        where product_id = p.id limit 1) as s "
 
 /* A text for each set of filters: an "or" over all of them would keep
-   PostgreSQL from its indexes. */
+   PostgreSQL from its indexes.  Prices, which are mostly not asked for: of a
+   "between" it expects a row or two, and reads and sorts all products. */
 
 #define PAGE(filter)                                                          \
     PRODUCT FROM                                                              \
     "where p.place < $1 "                                                     \
-    "    and p.price_cents between $3::bigint and $4::bigint "                \
+    "    and (p.price_cents < $3::bigint) is not true "                       \
+    "    and (p.price_cents > $4::bigint) is not true "                       \
     filter                                                                    \
     "order by p.place desc "                                                  \
     "limit $2::bigint"
@@ -174,6 +181,9 @@ catalog_store_adjust(struct wr_tx *tx, struct wr_arena *arena,
 /* The rows of stock are locked, but for those of products that were made since:
    "taken" tells then. */
 
+#define WANTED                                                                \
+    "($3::integer[])[array_position($2::text[], product_id)] "
+
 struct wr_rows *
 catalog_store_reserve(struct wr_tx *tx, const char *order_id,
     const struct catalog_lines *lines, const char *lifetime)
@@ -184,9 +194,12 @@ catalog_store_reserve(struct wr_tx *tx, const char *order_id,
                        "    from unnest($2::text[], $3::integer[]) "
                        "        as w (product_id, quantity)), "
                        "short as ("
-                       "    select product_id, w.quantity, s.available "
+                       "    select w.product_id, w.quantity, s.available "
                        "    from wanted as w "
-                       "        left join stock as s using (product_id) "
+                       "        left join lateral ("
+                       "            select available from stock "
+                       "            where product_id = w.product_id "
+                       "            limit 1) as s on true "
                        "    where s.available is null "
                        "        or s.available < w.quantity), "
                        "fresh as ("
@@ -203,14 +216,14 @@ catalog_store_reserve(struct wr_tx *tx, const char *order_id,
                        "        do nothing "
                        "    returning state, expires_at), "
                        "taken as ("
-                       "    update stock as s "
-                       "    set available = s.available - w.quantity, "
-                       "        reserved = s.reserved + w.quantity "
-                       "    from wanted as w, fresh "
-                       "    where fresh.state = 'held' "
-                       "        and s.product_id = w.product_id "
-                       "        and s.available >= w.quantity "
-                       "    returning s.product_id) "
+                       "    update stock "
+                       "    set available = available - " WANTED ", "
+                       "        reserved = reserved + " WANTED
+                       "    where product_id = any ($2::text[]) "
+                       "        and available >= " WANTED
+                       "        and exists ("
+                       "            select from fresh where state = 'held') "
+                       "    returning product_id) "
                        "select state, (select count(*) from taken), "
                        TIME("expires_at") ", ("
                        "    select json_agg("
@@ -243,6 +256,8 @@ catalog_store_release(struct wr_tx *tx, const char *order_id,
 }
 
 
+/* The state as an expression, or the index of what is held would be read. */
+
 struct wr_rows *
 catalog_store_sell(struct wr_tx *tx, const char *order_id)
 {
@@ -252,7 +267,7 @@ catalog_store_sell(struct wr_tx *tx, const char *order_id)
                        "    set state = 'selling', "
                        "        updated_at = now() "
                        "    where order_id = $1 "
-                       "        and state = 'held' "
+                       "        and state || '' = 'held' "
                        "    returning product_ids) "
                        "select state, reason, "
                        "    (select array_to_json(product_ids) from sold) "
@@ -261,6 +276,8 @@ catalog_store_sell(struct wr_tx *tx, const char *order_id)
                        WR_PARAMS(order_id));
 }
 
+
+#define HELD  "quantities[array_position(product_ids, s.product_id)] "
 
 struct wr_rows *
 catalog_store_settle(struct wr_tx *tx, const char *order_id)
@@ -278,19 +295,18 @@ catalog_store_settle(struct wr_tx *tx, const char *order_id)
                        "    returning state, reason, product_ids, "
                        "        quantities), "
                        "lines as ("
-                       "    select l.product_id, l.quantity, "
-                       "        case state "
-                       "            when 'released' then l.quantity "
-                       "            else 0 "
-                       "        end as back "
+                       "    select l.product_id, l.quantity "
                        "    from settled, unnest(product_ids, quantities) "
                        "        as l (product_id, quantity)), "
                        "moved as ("
                        "    update stock as s "
-                       "    set available = s.available + lines.back, "
-                       "        reserved = s.reserved - lines.quantity "
-                       "    from lines "
-                       "    where s.product_id = lines.product_id) "
+                       "    set available = s.available + case state "
+                       "            when 'released' then " HELD
+                       "            else 0 "
+                       "        end, "
+                       "        reserved = s.reserved - " HELD
+                       "    from settled "
+                       "    where s.product_id = any (product_ids)) "
                        "select state, reason, ("
                        "    select json_agg("
                        "        json_build_object("
@@ -317,12 +333,12 @@ catalog_store_expire(struct wr_tx *tx, const char *count)
                        "    order by expires_at "
                        "    limit $1::bigint "
                        "    for update skip locked) "
-                       "update reservations as r "
+                       "update reservations "
                        "set state = 'releasing', "
                        "    reason = 'expired', "
                        "    updated_at = now() "
-                       "from due "
-                       "where r.order_id = due.order_id "
-                       "returning r.order_id, array_to_json(r.product_ids)",
+                       "where order_id = any (array("
+                       "    select order_id from due)) "
+                       "returning order_id, array_to_json(product_ids)",
                        WR_PARAMS(count));
 }
