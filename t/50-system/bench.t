@@ -57,6 +57,7 @@ my $median = sub { Warren::Bench::Summary::median_of(@_) };
 is($median->($row, 'rate'), 2000, 'a row is the median of its samples');
 is($median->($row, 'cpu'), 0.75, 'processor time is per 1,000 requests');
 is($median->($row, 'cpu.broker'), 0.25, 'of a process, too');
+is($median->($row, 'cpu.broker+nginx'), 0.75, 'and of several together');
 is($median->($row, 'pss'), 3, 'memory is in megabytes');
 is($median->($row, 'pss', 'broker'), 2, 'without some processes');
 is($median->($row, 'bytes'), 500, 'bytes are a request\'s');
@@ -114,7 +115,8 @@ my $notes = tempdir('notes');
 
 spew("$dir/canned.json", JSON::PP->new()->utf8()->encode($data));
 spew("$notes/canned.md",
-     "# Canned\n\nIt does {{fast-64 rate}}, and {{none-1 rate}}.\n");
+     "# Canned\n\nIt does {{fast-64 rate}}, and {{none-1 rate}}.\n"
+     . "That is {{fast-64 rate / slow-64 rate}} times as many.\n");
 Warren::Bench::Report->new(dir => $dir, notes => $notes)->write();
 
 my $report = slurp("$dir/report.md");
@@ -129,6 +131,7 @@ like($report, qr/^\| of nobody .*\| not measured: other: it is not here/m,
      'and one that was not measured, why');
 like($report, qr/^It does 2000, and -\.$/m,
      'figures are put into what people wrote');
+like($report, qr/^That is 20\.0 times as many\.$/m, 'ratios of them, too');
 unlike($report, qr/^# Canned/m, 'which has no heading of its own there');
 like($report, qr/^other was not measured: it is not here$/m,
      'who was not there is named');
@@ -187,7 +190,7 @@ is(cpu_seconds($pid), 0, 'a process that is gone uses nothing');
 # a row that is real
 
 SKIP: {
-    skip 'a build with sanitizers is not measured', 8 if is_sanitized();
+    skip 'a build with sanitizers is not measured', 9 if is_sanitized();
 
     my $nginx = Warren::Nginx->new(conf => <<'END')->start();
 %%GLOBALS%%
@@ -231,6 +234,8 @@ $bench->row(id => 'ended', system => 'nginx', what => 'ends',
 $bench->row(id => 'broken', system => 'nginx', what => 'broken',
             run => sub { die "it breaks\n" });
 $bench->run();
+$bench->goal(name => 'get_user', text => 'any', of => 'nginx-200',
+             field => 'rate', at_least => 1);
 $bench->print();
 END
 
@@ -261,6 +266,9 @@ END
               [undef, { nginx => 7 }],
               'what a row says itself stands for what would be measured');
     is($broken->{samples}[0]{failed}, 'it breaks', 'a row that breaks says so');
+
+    is(scalar @{ $tiny->{goals} }, 1,
+       'a goal that is set after the last round is kept');
 
     SKIP: {
         skip 'perf is missing or may not', 1

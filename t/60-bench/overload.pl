@@ -53,7 +53,7 @@ my %what = (
 for my $connections (@peak_connections) {
     for my $what (sort keys %what) {
         row("first-$what-$connections", $what, $connections, undef,
-            rounds => 3, seconds => 2, label => 'first');
+            seconds => 1, label => 'first');
     }
 }
 

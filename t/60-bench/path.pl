@@ -287,7 +287,7 @@ sub add_offered {
     $place = "open-$place" if $place =~ /^\d/;
 
     add($system{$name}, $route, connections => 256, rate => int($rate) || 1,
-        rounds => 2, warm_up => 0, system_calls => 0,
+        seconds => 1.5, warm_up => 0, system_calls => 0,
         id => id($name, $route, $place));
 }
 

@@ -155,7 +155,7 @@ sub row {
 
     $bench->row(
         id => "$what-$axis-$x", system => 'Warren', what => $what,
-        connections => $connections, rounds => 2, seconds => 2,
+        connections => $connections, seconds => 1,
         system_calls => 0,
         $axis eq 'connections' ? () : (axis => $axis, x => $x),
         processes => sub { Warren::Bench::system_processes($system) },

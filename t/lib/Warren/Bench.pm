@@ -469,9 +469,11 @@ sub save {
 }
 
 
-# The tables as text.
+# The tables as text.  Goals and notes may have come after the last round.
 sub print {
     my ($self) = @_;
+
+    $self->save();
 
     print Warren::Bench::Summary::text($self->data());
 

@@ -5,7 +5,8 @@ package Warren::Bench::Report;
 # A report in Markdown of what the benches have saved: machine and versions,
 # goals, and for each bench its charts, its tables and what people wrote about
 # it in t/60-bench/notes/NAME.md.  There {{ID FIELD}} is the median of a row's
-# field, so that no figure is typed by hand.
+# field, {{ID FIELD / ID FIELD}} the ratio of two, so that no figure is typed by
+# hand.
 
 use strict;
 use warnings;
@@ -206,9 +207,16 @@ sub written {
     utf8::decode($text);
 
     $text =~ s/^#.*\n+//;
-    $text =~ s{\{\{(\S+)[ ]([\w.]+)\}\}}{
-        $row{$1} ? number(Warren::Bench::Summary::median_of($row{$1}, $2))
-                 : '-'
+    my $median = sub {
+        my ($id, $field) = @_;
+        return $row{$id}
+            ? Warren::Bench::Summary::median_of($row{$id}, $field) : undef;
+    };
+
+    $text =~ s{\{\{(\S+)[ ]([\w.+]+)(?:[ ]/[ ](\S+)[ ]([\w.+]+))?\}\}}{
+        my $figure = $median->($1, $2);
+        my $over = defined $3 ? $median->($3, $4) : 1;
+        defined $figure && $over ? number($figure / $over) : '-'
     }gex;
 
     return "$text\n";

@@ -83,16 +83,16 @@ sub value_of {
 }
 
 
-# Of one name, or of all but some.
+# Of one name, of several ("nginx+users"), or of all but some.
 sub sum {
     my ($values, $name, @but) = @_;
 
     return undef if !$values;
-    return $values->{$name} if defined $name;
 
     my %left_out = map { $_ => 1 } @but;
-    my @some = grep { defined }
-               map { $values->{$_} } grep { !$left_out{$_} } keys %$values;
+    my @names = defined $name ? split /\+/, $name
+                              : grep { !$left_out{$_} } keys %$values;
+    my @some = grep { defined } map { $values->{$_} } @names;
     return undef if !@some;
 
     my $sum = 0;
