@@ -23,6 +23,7 @@ use Echo;
 use Warren::AMQP qw(typed);
 use Warren::Bench;
 use Warren::Bench::Process qw(families pss_kb);
+use Warren::Bench::Shop;
 use Warren::Caller;
 use Warren::Test qw(wait_for);
 use Warren::Worker;
@@ -47,14 +48,16 @@ my $events = $echo->worker();
 my $vhost = $broker->vhost('orders');
 my %common = (broker => $broker, postgresql => $postgresql, vhost => $vhost,
               topology => 0);
-my $users = Warren::Worker->new(%common, service => 'users', settings => {
-    trusted_users => 'gateway orders', 'log.level' => 'info'
-});
+my $catalog = Warren::Worker->new(%common, service => 'catalog',
+                                  settings => { 'log.level' => 'info' });
 my $orders = Warren::Worker->new(%common, service => 'orders',
                                  settings => { 'log.level' => 'info' });
 
-Warren::Worker::apply_topology($broker, $vhost, $users, $orders);
-$_->start() for $users, $orders;
+Warren::Worker::apply_topology($broker, $vhost, $catalog, $orders);
+$_->start() for $catalog, $orders;
+Warren::Bench::Shop::deafen($broker, $vhost);
+$postgresql->psql($postgresql->admin_uri($catalog->database()),
+                  Warren::Bench::Shop::products());
 
 # queues of calls are short on purpose, and filled here
 for my $where ($echo->vhost(), $vhost) {
@@ -64,13 +67,8 @@ for my $where ($echo->vhost(), $vhost) {
     });
 }
 
-my $ada = Warren::Caller->new(broker => $broker, vhost => $vhost)
-    ->call('users', 'register', body => {
-        name => 'ada', email => 'ada@example.com', password => 'secret12'
-    })->{json}{id};
-
-my $order = '{"currency":"EUR","lines":[{"product_id":"tea-100",'
-            . '"quantity":2,"unit_price_cents":450}]}';
+# who orders
+my $ada = Warren::Caller::uuid();
 
 $_->stop() for $events, $orders;
 
@@ -111,8 +109,9 @@ $bench->goal(
 );
 $bench->note('One lane, and a prefetch of three batches, 96 at least. A no-op'
              . ' event has its inbox row, a call that only reads has none, and'
-             . ' an order asks another service before it is stored; its'
-             . ' event has no listener. What is done once, to end and to come'
+             . ' an order asks another service what its two products cost'
+             . ' before it is stored; its event has no listener.'
+             . ' What is done once, to end and to come'
              . ' back, is told as a latency, and memory is what the lane holds'
              . ' before.');
 $bench->run()->print();
@@ -216,7 +215,7 @@ sub fill {
     my ($exchange, $key, $user, $body) =
         $type eq 'echo.flood' ? ('events', $type, 'echo', undef)
         : $type eq 'ping' ? ('rpc', 'echo', 'gateway', '{}')
-        : ('rpc', 'orders', 'gateway', $order);
+        : ('rpc', 'orders', 'gateway', Warren::Bench::Shop::order_body());
     my $queue = $type eq 'echo.flood' ? 'events.echo' : "rpc.$key";
 
     $broker->user($user, $worker->vhost()) if $user eq 'gateway';
@@ -263,7 +262,7 @@ sub call_properties {
         correlation_id => sprintf('%016x', ++$count), reply_to => $reply_to,
         expiration => '55000', delivery_mode => 1, headers => {
             'x-deadline' => typed(l => int(1000 * (time() + 55))),
-            'x-sub' => $ada // '', 'x-scope' => 'orders:write'
+            'x-sub' => $ada, 'x-scope' => 'orders:write'
         }
     );
 }
@@ -324,7 +323,7 @@ sub broker_is_back {
     my $seconds = <$read>;
     waitpid $pid, 0;
     is_back();
-    $users->wait_until_ready(60);
+    $catalog->wait_until_ready(60);
 
     return $seconds + 0;
 }

@@ -13,6 +13,7 @@ use Test::More;
 
 use lib 't/lib';
 use Warren::Bench::NestJS;
+use Warren::Bench::Shop;
 use Warren::HTTP;
 use Warren::PostgreSQL;
 use Warren::RabbitMQ;
@@ -31,12 +32,11 @@ my $nest = Warren::Bench::NestJS->new(%server)->start();
 
 is(join("\n", $nest->check()), '', 'it answers as it should');
 is_deeply([sort keys %{ $nest->pids() }],
-          [map { "nest $_" } qw(gateway notifications orders users)],
+          [map { "nest $_" } qw(catalog gateway notifications orders users)],
           'its processes are known');
 
 my $http = Warren::HTTP->new(port => $nest->port(), keep_alive => 1);
-my $order = '{"currency":"EUR","lines":[{"product_id":"tea-100",'
-            . '"quantity":2,"unit_price_cents":450}]}';
+my $order = Warren::Bench::Shop::order_body();
 my @headers = (authorization => 'Bearer ' . $nest->token(),
                'content-type' => 'application/json');
 my ($before) = $nest->settle();
@@ -46,9 +46,15 @@ my $placed = grep { $http->post('/orders', $order, @headers)->{status} == 201 }
 is($placed, 50, 'orders are placed');
 is_deeply([$nest->settle()], [$before + 50, $before + 50],
           'each order is stored, and a notification of it');
-is($nest->psql('notifications', 'select distinct body from notifications where'
-                                . " data->>'total_cents' = '900'"),
-   'Your order over 9.00 EUR was placed.', 'a notification tells its order');
+
+my $newest = 'order by id desc limit 1';
+my $cents = 2 * price('tea-100') + price('coffee-101');
+
+is($nest->psql('orders', "select total_cents from orders $newest"), $cents,
+   'an order costs what the catalog says');
+is($nest->psql('notifications', "select body from notifications $newest"),
+   sprintf('Your order over %.2f EUR was placed.', $cents / 100),
+   'a notification tells its order');
 
 my $first = $http->get('/orders?limit=2', @headers)->{json};
 my $second = $http->get("/orders?limit=2&cursor=$first->{next_cursor}",
@@ -80,3 +86,11 @@ is($refused->{headers}{'retry-after'}, 1, 'and is told when to try again');
 is_deeply([sort keys %statuses], [200, 429], 'others are answered');
 
 done_testing();
+
+
+sub price {
+    my ($id) = @_;
+
+    return $nest->psql('catalog',
+                       "select price_cents from products where id = '$id'");
+}

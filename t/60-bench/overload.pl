@@ -16,7 +16,7 @@ use strict;
 use warnings;
 
 use Warren::Bench;
-use Warren::System;
+use Warren::Bench::Shop;
 use Warren::Test qw(spew tempdir);
 
 
@@ -31,22 +31,14 @@ my $bench = Warren::Bench->new(
 );
 my $system = Overloaded->new(
     broker => $bench->rabbitmq(), postgresql => $bench->postgresql(),
-    services => [qw(users orders notifications)],
-    settings => {
-        'log.level' => 'info', users => { lanes => 2 }, orders => { lanes => 2 }
-    }
+    is_bounded => 1
 )->start();
 
 my ($id, $token) = $system->person('ada');
 my $tokens = spew(tempdir('overload') . '/token', "$token\n");
-my $order = '{"currency":"EUR","lines":[{"product_id":"tea-100",'
-            . '"quantity":2,"unit_price_cents":450}]}';
 my %what = (
     get_user => { path => '/users/me', expect => 200 },
-    create_order => {
-        path => '/orders', method => 'POST', body => $order, expect => 201,
-        headers => { 'Content-Type' => 'application/json' }
-    },
+    create_order => { Warren::Bench::Shop::order(), expect => 201 },
 );
 
 # first what it can do, then that again in turn with twice as much
@@ -180,7 +172,7 @@ sub refusals {
 
 package Overloaded;
 
-use parent -norequire, 'Warren::System';
+use parent -norequire, 'Warren::Bench::Shop';
 
 
 # All clients may connect, whichever process takes them.  A second server has

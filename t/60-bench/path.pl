@@ -8,7 +8,7 @@
 #
 #     WARREN_BUILD=$PWD/var/build perl -It/lib t/60-bench/path.pl
 #
-# WARREN_BENCH_LANES (2, of users and of orders).
+# WARREN_BENCH_LANES (2, of each service that is called).
 
 use strict;
 use warnings;
@@ -17,22 +17,16 @@ use Time::HiRes qw(time);
 
 use Warren::Bench;
 use Warren::Bench::NestJS;
-use Warren::System;
+use Warren::Bench::Shop;
 use Warren::Test qw(spew tempdir wait_for);
 
 
 my $people = 64;
 my $lanes = $ENV{WARREN_BENCH_LANES} // 2;
 
-my $order = '{"currency":"EUR","lines":[{"product_id":"tea-100",'
-            . '"quantity":2,"unit_price_cents":450}]}';
-
 my %request = (
     get_user => { path => '/users/me' },
-    create_order => {
-        path => '/orders', method => 'POST', body => $order, expect => 201,
-        headers => { 'Content-Type' => 'application/json' }
-    },
+    create_order => { Warren::Bench::Shop::order(), expect => 201 },
     aggregate => { path => '/me/overview' },
 );
 
@@ -43,8 +37,9 @@ my @routes = qw(get_user create_order aggregate);
 
 my $bench = Warren::Bench->new(name => 'path', title => 'The whole path');
 
-$bench->note("An order is a call that asks another service, a transaction, an"
-             . " event, and a notification stored by its listener. Its rate is"
+$bench->note("An order is of two products: a call that asks another service"
+             . " what they cost, a transaction, an event, and a notification"
+             . " stored by its listener. Nothing is held or paid. Its rate is"
              . " of orders whose notifications are stored: after the load the"
              . " bench waits for those, and counts that time as well.");
 $bench->note("Each request has one of $people people's tokens, is verified and"
@@ -66,14 +61,11 @@ $bench->print();
 # notifications there are
 
 sub warren {
-    my $system = Unrefused->new(
+    # nobody is refused when many come at once: the other system refuses
+    # nobody, and a refusal is no answer
+    my $system = Warren::Bench::Shop->new(
         postgresql => $bench->postgresql(), broker => $bench->rabbitmq(),
-        # those that the other system has, too
-        services => [qw(users orders notifications)],
-        settings => {
-            'log.level' => 'info',
-            users => { lanes => $lanes }, orders => { lanes => $lanes }
-        }
+        lanes => $lanes
     )->start();
 
     my @tokens = map {
@@ -289,18 +281,4 @@ sub add_offered {
     add($system{$name}, $route, connections => 256, rate => int($rate) || 1,
         seconds => 1.5, warm_up => 0, system_calls => 0,
         id => id($name, $route, $place));
-}
-
-
-package Unrefused;
-
-BEGIN { our @ISA = ('Warren::System') }
-
-
-# As ./dev up has it, but nobody is refused when many come at once: the other
-# system refuses nobody, and a refusal is no answer.
-sub nginx_conf {
-    my ($self) = @_;
-
-    return $self->SUPER::nginx_conf() =~ s/gateway_max_inflight .*;//gr;
 }

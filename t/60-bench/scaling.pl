@@ -8,13 +8,13 @@
 #     WARREN_BUILD=$PWD/var/build perl -It/lib t/60-bench/scaling.pl
 #
 # One thing grows at a time, the others stay: 64 connections, 100 orders, two
-# lanes of users and of orders, the routes that ./dev up serves.
+# lanes of each service that is called, the routes that ./dev up serves.
 
 use strict;
 use warnings;
 
 use Warren::Bench;
-use Warren::System;
+use Warren::Bench::Shop;
 use Warren::Test qw(spew tempdir wait_for);
 
 
@@ -25,10 +25,7 @@ my $bench = Warren::Bench->new(
     name => 'scaling', title => 'What a request costs as things grow'
 );
 my $system = Scaled->new(
-    broker => $bench->rabbitmq(), postgresql => $bench->postgresql(),
-    settings => {
-        'log.level' => 'info', users => { lanes => 2 }, orders => { lanes => 2 }
-    }
+    broker => $bench->rabbitmq(), postgresql => $bench->postgresql()
 )->start();
 
 my $stored = 0;
@@ -36,12 +33,7 @@ my $tokens = make_people();
 my %what = (
     get_user => { path => '/users/me', expect => 200 },
     list_orders => { path => '/orders?limit=10', expect => 200 },
-    create_order => {
-        path => '/orders', method => 'POST', expect => 201,
-        body => '{"currency":"EUR","lines":[{"product_id":"tea-100",'
-                . '"quantity":2,"unit_price_cents":450}]}',
-        headers => { 'Content-Type' => 'application/json' }
-    },
+    create_order => { Warren::Bench::Shop::order(), expect => 201 },
 );
 
 store(100);
@@ -59,12 +51,12 @@ for my $count (100, 10_000, 1_000_000) {
 }
 
 for my $lanes (1, 4, 16, 64) {
-    $system->worker($_)->restart(lanes => $lanes) for qw(users orders);
+    $system->worker($_)->restart(lanes => $lanes) for qw(users catalog orders);
     row($_, 'lanes', $lanes) for sort keys %what;
     $bench->run();
 }
 
-$system->worker($_)->restart(lanes => 2) for qw(users orders);
+$system->worker($_)->restart(lanes => 2) for qw(users catalog orders);
 
 for my $routes (1, 8, 64) {
     $system->nginx()->stop();
@@ -187,10 +179,10 @@ sub settle {
 
 package Scaled;
 
-BEGIN { our @ISA = ('Warren::System') }
+BEGIN { our @ISA = ('Warren::Bench::Shop') }
 
 
-# As ./dev up has it, but nobody is refused, and with more routes.
+# With more routes.
 sub nginx_conf {
     my ($self) = @_;
 
@@ -199,7 +191,6 @@ sub nginx_conf {
         "location = /more/$_ { gateway_route call users get_user; }\n"
     } 2 .. $self->{routes} // 1;
 
-    $text =~ s/gateway_max_inflight .*;//g;
     $text =~ s/(location = \/users \{)/$more$1/;
     $text =~ s/^http \{$/http {\n    keepalive_requests 100000000;/m;
 

@@ -178,59 +178,68 @@ class ProblemFilter implements ExceptionFilter {
   }
 }
 
+const text = { type: 'string' };
+const integer = { type: 'integer' };
+
 const user = {
   type: 'object',
+  properties: { id: text, email: text, name: text, created_at: text },
+};
+
+const newOrder = {
+  type: 'object',
+  required: ['payment_method', 'lines'],
   properties: {
-    id: { type: 'string' },
-    email: { type: 'string' },
-    name: { type: 'string' },
-    created_at: { type: 'string' },
+    // a provider's token, and never the number of a card
+    payment_method: {
+      type: 'string',
+      maxLength: 255,
+      pattern: '^[!-~]*[A-Za-z][!-~]*$',
+    },
+    lines: {
+      type: 'array',
+      minItems: 1,
+      maxItems: 100,
+      items: {
+        type: 'object',
+        required: ['product_id', 'quantity'],
+        properties: {
+          product_id: {
+            type: 'string',
+            maxLength: 64,
+            pattern: '^[A-Za-z0-9._-]+$',
+          },
+          quantity: { type: 'integer', minimum: 1, maximum: 1000 },
+        },
+      },
+    },
   },
 };
 
 const line = {
   type: 'object',
-  required: ['product_id', 'quantity', 'unit_price_cents'],
   properties: {
-    product_id: {
-      type: 'string',
-      maxLength: 64,
-      pattern: '^[A-Za-z0-9._-]+$',
-    },
-    quantity: { type: 'integer', minimum: 1, maximum: 1000 },
-    unit_price_cents: {
-      type: 'integer',
-      minimum: 0,
-      maximum: Number.MAX_SAFE_INTEGER,
-    },
-  },
-};
-
-const newOrder = {
-  type: 'object',
-  required: ['currency', 'lines'],
-  properties: {
-    currency: { type: 'string', pattern: '^[A-Z]{3}$' },
-    lines: { type: 'array', minItems: 1, maxItems: 100, items: line },
+    product_id: text,
+    name: text,
+    quantity: integer,
+    unit_price_cents: integer,
   },
 };
 
 const orderHead = {
-  id: { type: 'string' },
-  total_cents: { type: 'integer' },
-  currency: { type: 'string' },
-  created_at: { type: 'string' },
+  id: text,
+  status: text,
+  total_cents: integer,
+  currency: text,
+  created_at: text,
 };
 
 const order = {
   type: 'object',
   properties: {
-    id: { type: 'string' },
-    user_id: { type: 'string' },
-    total_cents: { type: 'integer' },
-    currency: { type: 'string' },
-    lines: { type: 'array', items: { ...line, required: undefined } },
-    created_at: { type: 'string' },
+    ...orderHead,
+    user_id: text,
+    lines: { type: 'array', items: line },
   },
 };
 

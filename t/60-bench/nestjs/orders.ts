@@ -11,14 +11,21 @@ import {
   MessagePattern,
   Payload,
 } from '@nestjs/microservices';
-import { catchError, firstValueFrom, timeout } from 'rxjs';
+import { firstValueFrom, timeout } from 'rxjs';
 import { DataSource } from 'typeorm';
 import { MAX, parse, v7 as uuid, validate } from 'uuid';
 import { caller, database, publisher, refusal, serve } from './service.js';
 
 interface NewOrder {
+  payment_method: string;
+  lines: { product_id: string; quantity: number }[];
+}
+
+interface Product {
+  id: string;
+  name: string;
+  price_cents: number;
   currency: string;
-  lines: { product_id: string; quantity: number; unit_price_cents: number }[];
 }
 
 interface Page {
@@ -44,22 +51,31 @@ function fromCursor(cursor: string): string {
 class Orders {
   constructor(
     private readonly db: DataSource,
-    @Inject('USERS') private readonly users: ClientProxy,
+    @Inject('CATALOG') private readonly catalog: ClientProxy,
     @Inject('EVENTS') private readonly events: ClientProxy,
   ) {}
 
   @MessagePattern('create_order')
   async create(@Payload() { sub, body }: { sub: string; body: NewOrder }) {
-    const { currency, lines } = body;
-    let total_cents = 0;
-    for (const line of lines) {
-      total_cents += line.quantity * line.unit_price_cents;
+    if (!validate(sub)) {
+      throw refusal(403, 'forbidden', 'the token is not for a person');
     }
+
+    const products = await this.products(body.lines);
+    const { currency } = products[0];
+    let total_cents = 0;
+
+    const lines = body.lines.map(({ product_id, quantity }, i) => {
+      const { name, price_cents } = products[i];
+      total_cents += quantity * price_cents;
+      return { product_id, name, quantity, unit_price_cents: price_cents };
+    });
     if (!Number.isSafeInteger(total_cents)) {
       throw refusal(400, 'invalid', 'the total is too large');
     }
-
-    await this.checkUser(sub);
+    if (products.some((product) => product.currency !== currency)) {
+      throw refusal(400, 'invalid', 'the lines are of more than one currency');
+    }
 
     const order = { id: uuid(), user_id: sub, total_cents, currency, lines };
     const created_at = new Date();
@@ -71,10 +87,11 @@ class Orders {
          values ($1, $2, $3, $4, $5)
        )
        insert into order_lines
-         (order_id, position, product_id, quantity, unit_price_cents)
-       select $1, position, product_id, quantity, unit_price_cents
-       from unnest($6::text[], $7::integer[], $8::bigint[]) with ordinality
-         as lines (product_id, quantity, unit_price_cents, position)`,
+         (order_id, position, product_id, name, quantity, unit_price_cents)
+       select $1, position, product_id, name, quantity, unit_price_cents
+       from unnest($6::text[], $7::text[], $8::integer[], $9::bigint[])
+         with ordinality
+         as lines (product_id, name, quantity, unit_price_cents, position)`,
       [
         order.id,
         sub,
@@ -82,6 +99,7 @@ class Orders {
         total_cents,
         created_at,
         lines.map((line) => line.product_id),
+        lines.map((line) => line.name),
         lines.map((line) => line.quantity),
         lines.map((line) => line.unit_price_cents),
       ],
@@ -89,11 +107,14 @@ class Orders {
 
     // until the broker has confirmed it
     await firstValueFrom(
-      this.events.emit('order.placed', { id: uuid(), data: order }),
+      this.events.emit('order.placed', {
+        id: uuid(),
+        data: { ...order, payment_method: body.payment_method },
+      }),
       { defaultValue: undefined },
     );
 
-    return { ...order, created_at };
+    return { ...order, status: 'placed', created_at };
   }
 
   @MessagePattern('list_orders')
@@ -104,7 +125,7 @@ class Orders {
 
     // one row more than asked for tells that there is a next page
     const orders = await this.db.query(
-      `select id, total_cents, currency, created_at
+      `select id, status, total_cents, currency, created_at
        from orders
        where user_id = $1 and id < $2
        order by id desc
@@ -119,17 +140,25 @@ class Orders {
     return { orders, next_cursor: toCursor(orders[limit - 1].id) };
   }
 
-  private async checkUser(sub: string) {
-    await firstValueFrom(
-      this.users.send('get_user', { sub }).pipe(
-        timeout(4000),
-        catchError((error) => {
-          throw error.status === 404
-            ? refusal(403, 'forbidden', 'the account does not exist')
-            : error;
-        }),
-      ),
+  /* What is ordered, as the catalog has it, line by line. */
+  private async products(lines: NewOrder['lines']): Promise<Product[]> {
+    const found = new Map<string, Product>();
+    const answer = this.catalog.send<Product[]>(
+      'price_items',
+      lines.map((line) => line.product_id),
     );
+
+    for (const product of await firstValueFrom(answer.pipe(timeout(4000)))) {
+      found.set(product.id, product);
+    }
+
+    return lines.map(({ product_id }) => {
+      const product = found.get(product_id);
+      if (product === undefined) {
+        throw refusal(400, 'invalid', `there is no product "${product_id}"`);
+      }
+      return product;
+    });
   }
 }
 
@@ -137,7 +166,7 @@ class Orders {
   imports: [
     database(),
     ClientsModule.register([
-      caller('USERS', 'users'),
+      caller('CATALOG', 'catalog'),
       publisher('EVENTS', 'notifications'),
     ]),
   ],

@@ -1,7 +1,7 @@
 /*
  * Copyright (C) the Warren authors
  *
- * What the four programs share: how they reach the broker and the database,
+ * What the five programs share: how they reach the broker and the database,
  * and how they say no.
  */
 

@@ -20,16 +20,18 @@ my %known_system = (
 );
 
 my %known_process = (
-    nginx => '#2f9e57', users => '#1f6fb2', orders => '#7fb3e0',
+    nginx => '#2f9e57', users => '#1f6fb2', catalog => '#1f9aa8',
+    orders => '#7fb3e0',
     notifications => '#15466f', RabbitMQ => '#f08030',
     PostgreSQL => '#8e63b8', haproxy => '#6cc08b',
     'nest gateway' => '#7d1128', 'nest users' => '#d6294b',
-    'nest orders' => '#ee7f95', 'nest notifications' => '#f6c1cb',
+    'nest catalog' => '#b0407a', 'nest orders' => '#ee7f95',
+    'nest notifications' => '#f6c1cb',
     server => '#7a7a7a', worker => '#1f6fb2', lane => '#1f6fb2'
 );
 
 my @others = map { "#$_" } qw(
-    b8860b 1f9aa8 c45ab3 6b8e23 a0522d 4b5d67 e377c2 17becf
+    b8860b c45ab3 6b8e23 a0522d 4b5d67 e377c2 17becf
 );
 
 

@@ -2,9 +2,9 @@ package Warren::Bench::NestJS;
 
 # Copyright (C) the Warren authors
 #
-# The peer of t/60-bench/nestjs, built and running: users, orders and
+# The peer of t/60-bench/nestjs, built and running: users, catalog, orders and
 # notifications behind their gateway, with databases of their own that have the
-# tables of sql/.
+# tables of sql/, and the products of its seed.
 #
 #     my ($is_there, $why) = Warren::Bench::NestJS->available();
 #     my $nest = Warren::Bench::NestJS->new(
@@ -22,6 +22,7 @@ use Fcntl qw(:flock);
 use File::Copy qw(copy);
 use File::Path qw(make_path);
 
+use Warren::Bench::Shop;
 use Warren::HTTP;
 use Warren::JWT;
 use Warren::Test qw(
@@ -30,7 +31,7 @@ use Warren::Test qw(
 );
 
 
-our @SERVICES = qw(users orders notifications);
+our @SERVICES = qw(users catalog orders notifications);
 
 # what its packages want
 my ($major, $minor) = (20, 19);
@@ -81,6 +82,7 @@ sub start {
     $self->{database}{$_} //= $self->{postgresql}->database($_) for @SERVICES;
     $self->{port} //= free_port();
 
+    $self->psql('catalog', Warren::Bench::Shop::products());
     spew("$self->{dir}/public.pem", $self->{key}->public_pem());
 
     at_exit(sub { $self->stop() }) if !$self->{has_exit}++;
@@ -201,8 +203,11 @@ sub check {
     my $http = Warren::HTTP->new(port => $self->{port});
     my @json = ('content-type', 'application/json');
     my @good = (authorization => 'Bearer ' . $self->token());
-    my $line = '{"product_id":"tea-100","quantity":2,"unit_price_cents":450}';
-    my $order = qq({"currency":"EUR","lines":[$line,$line]});
+    my $line = '{"product_id":"tea-100","quantity":2}';
+    my $order = qq({"payment_method":"tok_success","lines":[$line,$line]});
+    my $tea = $self->psql('catalog', 'select price_cents, name from products'
+                                     . " where id = 'tea-100'");
+    my ($cents, $name) = split /\|/, $tea;
     my ($orders) = $self->settle();
     my @wrong;
 
@@ -228,17 +233,20 @@ sub check {
     my $id = ($placed->{json} // {})->{id} // '';
 
     $see->('POST /orders', $placed, 201, sub {
-        $_[0]{user_id} eq $self->{person} && $_[0]{total_cents} == 1800
+        $_[0]{user_id} eq $self->{person} && $_[0]{total_cents} == 4 * $cents
         && $_[0]{currency} eq 'EUR' && @{ $_[0]{lines} } == 2
+        && $_[0]{status} eq 'placed'
         && $_[0]{lines}[1]{product_id} eq 'tea-100'
+        && $_[0]{lines}[1]{name} eq $name
+        && $_[0]{lines}[1]{unit_price_cents} == $cents
         && $_[0]{created_at} =~ /^\d{4}-.*Z$/
     });
 
     my $is_list = sub {
         my ($first) = @{ $_[0]{orders} };
 
-        $first->{id} eq $id && $first->{total_cents} == 1800
-        && keys %$first == 4
+        $first->{id} eq $id && $first->{total_cents} == 4 * $cents
+        && $first->{status} eq 'placed' && keys %$first == 5
     };
 
     $see->('GET /orders', $http->get('/orders?limit=10', @good), 200,
@@ -249,12 +257,16 @@ sub check {
     $see->('no such path', $http->get('/nowhere', @good), 404);
     $see->('no JSON', $http->post('/orders', '{"lines":[', @good, @json), 400);
     $see->('no lines',
-           $http->post('/orders', '{"currency":"EUR","lines":[]}', @good,
-                       @json), 400);
-    $see->('too much',
-           $http->post('/orders', '{"currency":"EUR","lines":['
-                       . $line =~ s/450/9007199254740991/r . ']}', @good,
-                       @json), 400);
+           $http->post('/orders', $order =~ s/\[.*\]/[]/r, @good, @json), 400);
+    $see->('the number of a card',
+           $http->post('/orders', $order =~ s/tok_success/4111111111111111/r,
+                       @good, @json), 400);
+    $see->('too many',
+           $http->post('/orders', $order =~ s/:2\}/:1001}/r, @good, @json),
+           400);
+    $see->('a product that there is not',
+           $http->post('/orders', $order =~ s/tea-100/tea-1/r, @good, @json),
+           400);
     $see->('a limit of 0', $http->get('/orders?limit=0', @good), 400);
 
     my %bad = (
@@ -281,9 +293,9 @@ sub check {
     $see->('somebody who is not registered',
            $http->get('/users/me', authorization => 'Bearer '
                       . $self->token(sub => $stranger)), 404);
-    $see->('an order of somebody who is not registered',
+    $see->('an order of nobody',
            $http->post('/orders', $order, @json, authorization => 'Bearer '
-                       . $self->token(sub => $stranger)), 403);
+                       . $self->token(sub => 'nobody')), 403);
     $see->('an order without the scope',
            $http->post('/orders', $order, @json, authorization => 'Bearer '
                        . $self->token(scope => 'orders:read')), 403);
