@@ -17,6 +17,9 @@
 
 static const char *subject_header(struct wr_request *req,
     const char *subject);
+static struct wr_announcement *notify(struct wr_request *req,
+    const char *channel, const char *user, const char *type,
+    const char *json, size_t len);
 static struct wr_announcement *add(struct wr_request *req);
 
 
@@ -102,6 +105,39 @@ bool
 wr_notify(struct wr_request *req, const char *channel, const char *user,
     const char *type, const char *json, size_t len)
 {
+    return notify(req, channel, user, type, json, len) != NULL;
+}
+
+
+bool
+wr_push(struct wr_request *req, const char *channel, const char *user,
+    const char *id, const char *type, const char *json, size_t len)
+{
+    struct wr_announcement  *message;
+
+    if (!wr_id_is_uuid(id)) {
+        return false;
+    }
+
+    message = notify(req, channel, user, type, json, len);
+
+    if (message == NULL) {
+        return false;
+    }
+
+    memcpy(message->id, id, WR_UUID_SIZE);
+    message->is_passing = true;
+
+    return true;
+}
+
+
+/* NULL: there is no key for this person. */
+
+static struct wr_announcement *
+notify(struct wr_request *req, const char *channel, const char *user,
+    const char *type, const char *json, size_t len)
+{
     char                     word[WIRE_KEY_WORD_MAX];
     size_t                   n;
     struct wr_announcement  *message;
@@ -109,7 +145,7 @@ wr_notify(struct wr_request *req, const char *channel, const char *user,
     n = wire_key_word(word, user, strlen(user));
 
     if (n == 0) {
-        return false;
+        return NULL;
     }
 
     message = add(req);
@@ -120,7 +156,7 @@ wr_notify(struct wr_request *req, const char *channel, const char *user,
     message->content_type = WIRE_CONTENT_JSON;
     message->body = wr_arena_copy(req->arena, json, len);
 
-    return true;
+    return message;
 }
 
 

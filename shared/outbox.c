@@ -57,6 +57,7 @@ struct row {
     struct row         *next;
     struct wr_confirm   confirm;
     bool                is_swept;
+    bool                is_passing;         /* has no row in the table */
     int64_t             made_ms;            /* wr_clock_wall_ms() */
     const char         *columns[COLUMNS];
     char                texts[];
@@ -83,7 +84,7 @@ struct wr_outbox {
 static void row_columns(const struct wr_request *req,
     const struct wr_announcement *announcement, const char **columns_r);
 static void add_row(struct wr_outbox *outbox, const char **columns,
-    bool is_swept, int64_t made_ms);
+    bool is_swept, bool is_passing, int64_t made_ms);
 static void tell(const struct wr_outbox *outbox);
 static void collect(struct wr_outbox *outbox);
 static void publish(struct wr_outbox *outbox);
@@ -202,6 +203,10 @@ wr_outbox_store(struct wr_db *db, struct wr_db_owner *owner,
         for (announcement = reqs[i]->announcements; announcement != NULL;
              announcement = announcement->next)
         {
+            if (announcement->is_passing) {
+                continue;
+            }
+
             row_columns(reqs[i], announcement, columns);
 
             for (j = 0; j < COLUMNS; j++) {
@@ -255,7 +260,8 @@ wr_outbox_add(struct wr_outbox *outbox, struct wr_request **reqs, size_t n)
              announcement = announcement->next)
         {
             row_columns(reqs[i], announcement, columns);
-            add_row(outbox, columns, false, wr_clock_wall_ms());
+            add_row(outbox, columns, false, announcement->is_passing,
+                    wr_clock_wall_ms());
         }
     }
 
@@ -265,7 +271,7 @@ wr_outbox_add(struct wr_outbox *outbox, struct wr_request **reqs, size_t n)
 
 static void
 add_row(struct wr_outbox *outbox, const char **columns, bool is_swept,
-    int64_t made_ms)
+    bool is_passing, int64_t made_ms)
 {
     char        *p;
     size_t       j, size;
@@ -281,6 +287,7 @@ add_row(struct wr_outbox *outbox, const char **columns, bool is_swept,
 
     row = wr_memory_alloc(1, size);
     row->is_swept = is_swept;
+    row->is_passing = is_passing;
     row->made_ms = made_ms;
 
     for (j = 0, p = row->texts; j < COLUMNS; j++) {
@@ -339,7 +346,14 @@ collect(struct wr_outbox *outbox)
         if (row->confirm.state == WR_CONFIRM_ACKED) {
             wr_debug_step(WR_DEBUG_after_confirm);
             wr_stats_add(WR_STAT_events_published, 1);
-            fifo_push(&outbox->confirmed, row);
+
+            if (row->is_passing) {
+                free(row);
+
+            } else {
+                fifo_push(&outbox->confirmed, row);
+            }
+
             continue;
         }
 
@@ -418,7 +432,7 @@ publish_row(struct wr_outbox *outbox, struct row *row,
     pub.message_id = row->columns[COLUMN_ID];
     pub.body = row->columns[COLUMN_BODY];
     pub.body_len = strlen(pub.body);
-    pub.is_persistent = true;
+    pub.is_persistent = !row->is_passing;
     pub.headers = headers;
 
     /* what nobody listens to, and nobody sees, is well; a command is not */
@@ -579,9 +593,8 @@ wr_outbox_sweep(struct wr_outbox *outbox, struct wr_db *db,
             && !has(&outbox->sent, columns[COLUMN_ID])
             && !has(&outbox->confirmed, columns[COLUMN_ID]))
         {
-            add_row(outbox, columns, true, wr_clock_wall_ms()
-                                           - wr_rows_int(rows, i,
-                                                         COLUMN_AGE));
+            add_row(outbox, columns, true, false,
+                    wr_clock_wall_ms() - wr_rows_int(rows, i, COLUMN_AGE));
         }
     }
 

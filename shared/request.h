@@ -153,6 +153,14 @@ void wr_command(struct wr_request *req, const char *service,
 bool wr_notify(struct wr_request *req, const char *channel, const char *user,
     const char *type, const char *json, size_t len);
 
+/*
+ * As wr_notify(), for those who are looking right now: id, a UUID, becomes the
+ * message's.  It is kept in memory alone and costs no row; a worker that dies
+ * after its commit loses it.  So it is for what can be read later, too.
+ */
+bool wr_push(struct wr_request *req, const char *channel, const char *user,
+    const char *id, const char *type, const char *json, size_t len);
+
 
 /*
  * Questions to other services, from .gather alone.  All questions of a batch

@@ -57,6 +57,7 @@ struct wr_announcement {
     const char               *content_type;
     const char               *headers;      /* as in the outbox; NULL: none */
     const char               *body;
+    bool                      is_passing;   /* kept in memory alone */
 };
 
 
