@@ -139,9 +139,23 @@ warren_notifications_SOURCES = \
 	workers/notifications/main.c \
 	workers/notifications/notifications.h \
 	workers/notifications/notifications_event.c \
+	workers/notifications/notifications_json.c \
+	workers/notifications/notifications_json.h \
 	workers/notifications/notifications_list.c \
+	workers/notifications/notifications_person.c \
+	workers/notifications/notifications_person.h \
+	workers/notifications/notifications_read.c \
+	workers/notifications/notifications_recipient.c \
+	workers/notifications/notifications_recipient.h \
+	workers/notifications/notifications_send.c \
+	workers/notifications/notifications_send.h \
+	workers/notifications/notifications_since.c \
 	workers/notifications/notifications_store.c \
-	workers/notifications/notifications_store.h
+	workers/notifications/notifications_store.h \
+	workers/notifications/notifications_template.c \
+	workers/notifications/notifications_template.h \
+	workers/notifications/notifications_text.c \
+	workers/notifications/notifications_text.h
 
 warren_orders_SOURCES = \
 	workers/orders/main.c \

@@ -12,6 +12,16 @@
 #include "warren.h"
 
 
+#define NOTIFICATIONS_INAPP     "inapp"
+
+/* bounds of what other services announce */
+#define NOTIFICATIONS_NAME_MAX      200     /* bytes, as in users */
+#define NOTIFICATIONS_EMAIL_MAX     254
+#define NOTIFICATIONS_LANGUAGE_MAX  8
+#define NOTIFICATIONS_REASON_MAX    64
+#define NOTIFICATIONS_CENTS_MAX     9007199254740991
+
+
 struct notification {
     char         id[WR_UUID_SIZE];
     char         created_at[WR_CLOCK_TEXT_SIZE];
@@ -21,20 +31,44 @@ struct notification {
     const char  *title;
     const char  *body;
     const char  *data;          /* a JSON object, for programs */
+    const char  *read_at;       /* NULL: not yet */
 };
 
 
-/* user.registered: greets the person. */
-enum wr_outcome notifications_on_user_registered(struct wr_request *req);
+struct notifications_tables {
+    const struct wr_key_table  *recipients;
+};
 
-/* order.placed: tells the person that the order was placed. */
-enum wr_outcome notifications_on_order_placed(struct wr_request *req);
+extern const struct notifications_tables  notifications_tables;
+
+
+/* user.registered, user.updated: keeps where and how a person is reached,
+   whichever order they come in; the first greets the person, too. */
+enum wr_outcome notifications_recipient_gather(struct wr_request *req);
+void notifications_recipient_keys(struct wr_request *req);
+enum wr_outcome notifications_recipient_on_registered(struct wr_request *req);
+enum wr_outcome notifications_recipient_on_updated(struct wr_request *req);
+
+/* What happened to an order or its payment: tells the person, in their
+   language. */
+enum wr_outcome notifications_event_gather(struct wr_request *req);
+void notifications_event_load(struct wr_request *req);
+enum wr_outcome notifications_event(struct wr_request *req);
 
 /* list_notifications: a page of what a person should see, the newest first;
    "limit" and "cursor". */
 enum wr_outcome notifications_list_gather(struct wr_request *req);
 void notifications_list_load(struct wr_request *req);
 enum wr_outcome notifications_list(struct wr_request *req);
+
+/* list_since: what came after the one that "since" names, the oldest first. */
+enum wr_outcome notifications_since_gather(struct wr_request *req);
+void notifications_since_load(struct wr_request *req);
+enum wr_outcome notifications_since(struct wr_request *req);
+
+/* mark_read: the person has seen the one that "id" names. */
+enum wr_outcome notifications_read_gather(struct wr_request *req);
+enum wr_outcome notifications_read(struct wr_request *req);
 
 
 #endif /* NOTIFICATIONS_H */

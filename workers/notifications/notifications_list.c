@@ -4,9 +4,9 @@
  * Shows people what they should see, a page at a time, the newest first.
  */
 
-#include <string.h>
-
 #include "notifications.h"
+#include "notifications_json.h"
+#include "notifications_person.h"
 #include "notifications_store.h"
 
 
@@ -16,25 +16,17 @@ struct list {
 };
 
 
-static void put_notification(struct wr_json_writer *writer,
-    struct wr_rows *rows, int row);
-
-
 enum wr_outcome
 notifications_list_gather(struct wr_request *req)
 {
-    const char   *sub, *detail;
-    struct list  *list;
+    const char       *detail;
+    struct list      *list;
+    enum wr_outcome   outcome;
 
-    sub = wr_request_sub(req);
+    outcome = notifications_person_check(req);
 
-    if (sub == NULL) {
-        return wr_refuse(req, WIRE_ERROR_UNAUTHENTICATED, NULL);
-    }
-
-    if (!wr_id_is_uuid(sub)) {
-        return wr_refuse(req, WIRE_ERROR_FORBIDDEN,
-                         "the token is not for a person");
+    if (outcome != WR_DONE) {
+        return outcome;
     }
 
     list = wr_arena_alloc(wr_request_arena(req), sizeof(*list));
@@ -90,7 +82,7 @@ notifications_list(struct wr_request *req)
     wr_json_array_begin(writer, "notifications");
 
     for (row = 0; row < count; row++) {
-        put_notification(writer, list->rows, row);
+        notifications_json_put_row(writer, list->rows, row);
     }
 
     wr_json_array_end(writer);
@@ -101,34 +93,4 @@ notifications_list(struct wr_request *req)
     wr_reply(req, 200, json, len);
 
     return WR_DONE;
-}
-
-
-static void
-put_notification(struct wr_json_writer *writer, struct wr_rows *rows, int row)
-{
-    const char  *data;
-
-    data = wr_rows_text(rows, row, NOTIFICATIONS_STORE_DATA);
-
-    wr_json_object_begin(writer, NULL);
-    wr_json_put_text(writer, "id",
-                     wr_rows_text(rows, row, NOTIFICATIONS_STORE_ID));
-    wr_json_put_text(writer, "kind",
-                     wr_rows_text(rows, row, NOTIFICATIONS_STORE_KIND));
-    wr_json_put_text(writer, "title",
-                     wr_rows_text(rows, row, NOTIFICATIONS_STORE_TITLE));
-    wr_json_put_text(writer, "body",
-                     wr_rows_text(rows, row, NOTIFICATIONS_STORE_BODY));
-
-    /* the column is not null */
-    if (data != NULL) {
-        wr_json_put_raw(writer, "data", data, strlen(data));
-    }
-
-    wr_json_put_text(writer, "created_at",
-                     wr_rows_text(rows, row, NOTIFICATIONS_STORE_CREATED_AT));
-    wr_json_put_text(writer, "read_at",
-                     wr_rows_text(rows, row, NOTIFICATIONS_STORE_READ_AT));
-    wr_json_object_end(writer);
 }

@@ -5,12 +5,28 @@
  */
 
 #include "notifications.h"
+#include "notifications_recipient.h"
 #include "notifications_store.h"
+#include "notifications_template.h"
 
 
 #define TIME(column)                                                          \
     "to_char(" column " at time zone 'utc', "                                 \
     "    'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') "
+
+#define NOTIFICATION                                                          \
+    "select id, kind, title, body, data, "                                    \
+    TIME("created_at") ", "                                                   \
+    TIME("read_at")                                                           \
+    "from notifications "
+
+
+enum find_column {
+    FIND_EMAIL = 0,
+    FIND_NAME,
+    FIND_LANGUAGE,
+    FIND_IS_VERIFIED
+};
 
 
 void
@@ -36,13 +52,88 @@ notifications_store_page(struct wr_tx *tx, const char *user_id,
     const char *before, const char *count)
 {
     return wr_tx_query(tx,
-                       "select id, kind, title, body, data, "
-                       TIME("created_at") ", "
-                       TIME("read_at")
-                       "from notifications "
+                       NOTIFICATION
                        "where user_id = $1 "
                        "    and id < $2 "
                        "order by id desc "
                        "limit $3::bigint",
                        WR_PARAMS(user_id, before, count));
+}
+
+
+struct wr_rows *
+notifications_store_since(struct wr_tx *tx, const char *user_id,
+    const char *after, const char *count)
+{
+    return wr_tx_query(tx,
+                       NOTIFICATION
+                       "where user_id = $1 "
+                       "    and id > $2 "
+                       "order by id "
+                       "limit $3::bigint",
+                       WR_PARAMS(user_id, after, count));
+}
+
+
+struct wr_rows *
+notifications_store_read(struct wr_tx *tx, const char *user_id,
+    const char *id)
+{
+    return wr_tx_query(tx,
+                       "update notifications "
+                       "set read_at = coalesce(read_at, now()) "
+                       "where id = $2 "
+                       "    and user_id = $1",
+                       WR_PARAMS(user_id, id));
+}
+
+
+void
+notifications_store_recipient(struct wr_tx *tx,
+    const struct notifications_recipient *recipient, const char *version)
+{
+    wr_tx_exec(tx,
+               "insert into recipients as r "
+               "(user_id, email, name, language, is_verified, version) "
+               "values ($1, $2, $3, $4, $5, $6) "
+               "on conflict on constraint recipients_pkey do update "
+               "set email = excluded.email, "
+               "    name = excluded.name, "
+               "    language = excluded.language, "
+               "    is_verified = excluded.is_verified, "
+               "    version = excluded.version "
+               "where r.version < excluded.version",
+               WR_PARAMS(recipient->user_id, recipient->email,
+                         recipient->name, recipient->language,
+                         recipient->is_verified ? "true" : "false",
+                         version));
+}
+
+
+struct wr_rows *
+notifications_store_find(struct wr_tx *tx, const char *user_id)
+{
+    return wr_tx_query(tx,
+                       "select email, name, language, is_verified "
+                       "from recipients "
+                       "where user_id = $1",
+                       WR_PARAMS(user_id));
+}
+
+
+void
+notifications_store_recipient_read(struct wr_rows *rows, const char *user_id,
+    struct notifications_recipient *recipient_r)
+{
+    const char  *language, *is_verified;
+
+    language = wr_rows_text(rows, 0, FIND_LANGUAGE);
+    is_verified = wr_rows_text(rows, 0, FIND_IS_VERIFIED);
+
+    recipient_r->user_id = user_id;
+    recipient_r->email = wr_rows_text(rows, 0, FIND_EMAIL);
+    recipient_r->name = wr_rows_text(rows, 0, FIND_NAME);
+    recipient_r->language = (language != NULL) ? language
+                                               : NOTIFICATIONS_LANGUAGE;
+    recipient_r->is_verified = is_verified != NULL && is_verified[0] == 't';
 }

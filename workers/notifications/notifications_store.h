@@ -9,6 +9,7 @@
 
 
 struct notification;
+struct notifications_recipient;
 struct wr_rows;
 struct wr_tx;
 
@@ -33,6 +34,26 @@ void notifications_store_insert(struct wr_tx *tx,
    the newest first. */
 struct wr_rows *notifications_store_page(struct wr_tx *tx,
     const char *user_id, const char *before, const char *count);
+
+/* At most count that are younger than the one after, the oldest first. */
+struct wr_rows *notifications_store_since(struct wr_tx *tx,
+    const char *user_id, const char *after, const char *count);
+
+/* The person has read it; no row is affected if it is not there, or not
+   theirs. */
+struct wr_rows *notifications_store_read(struct wr_tx *tx,
+    const char *user_id, const char *id);
+
+/* Keeps what is known of a person, unless something younger is known. */
+void notifications_store_recipient(struct wr_tx *tx,
+    const struct notifications_recipient *recipient, const char *version);
+
+/* What is known of a person, for notifications_store_recipient_read(): of who
+   is not known the language is NOTIFICATIONS_LANGUAGE. */
+struct wr_rows *notifications_store_find(struct wr_tx *tx,
+    const char *user_id);
+void notifications_store_recipient_read(struct wr_rows *rows,
+    const char *user_id, struct notifications_recipient *recipient_r);
 
 
 #endif /* NOTIFICATIONS_STORE_H */

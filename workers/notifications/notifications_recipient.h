@@ -1,0 +1,23 @@
+/*
+ * Copyright (C) the Warren authors
+ *
+ * A person, as notifications knows them.
+ */
+
+#ifndef NOTIFICATIONS_RECIPIENT_H
+#define NOTIFICATIONS_RECIPIENT_H
+
+
+#include <stdbool.h>
+
+
+struct notifications_recipient {
+    const char  *user_id;
+    const char  *email;         /* NULL: not known */
+    const char  *name;          /* NULL: not known */
+    const char  *language;
+    bool         is_verified;   /* the address is the person's */
+};
+
+
+#endif /* NOTIFICATIONS_RECIPIENT_H */
