@@ -9,6 +9,7 @@
 
 #include "dead_letter.h"
 #include "history.h"
+#include "lane_private.h"
 #include "request_private.h"
 #include "tx.h"
 #include "utf8.h"
@@ -22,6 +23,7 @@
 static const char *clean(struct wr_arena *arena, const char *text);
 static const char *headers_text(struct wr_request *req);
 static const char *body_text(struct wr_request *req);
+static char *scrubbed(struct wr_request *req, const char *text, size_t len);
 
 
 static const char  store_sql[] =
@@ -121,7 +123,8 @@ clean(struct wr_arena *arena, const char *text)
 static const char *
 headers_text(struct wr_request *req)
 {
-    size_t                   i;
+    size_t                   i, len;
+    const char              *text;
     const struct wr_header  *header;
     struct wr_json_writer   *w;
 
@@ -148,8 +151,9 @@ headers_text(struct wr_request *req)
     }
 
     wr_json_object_end(w);
+    text = wr_json_writer_text(w, &len);
 
-    return wr_json_writer_text(w, NULL);
+    return scrubbed(req, text, len);
 }
 
 
@@ -160,18 +164,36 @@ body_text(struct wr_request *req)
 {
     static const char  hex[] = "0123456789abcdef";
 
-    char                     *text, *p;
-    size_t                    i;
-    const struct wr_message  *msg;
+    char        *text, *p;
+    size_t       i, len;
+    const char  *body;
 
-    msg = req->msg;
-    text = wr_arena_alloc(req->arena, msg->body_len * 2 + 3);
+    len = req->msg->body_len;
+    body = scrubbed(req, req->msg->body, len);
+    text = wr_arena_alloc(req->arena, len * 2 + 3);
     p = stpcpy(text, "\\x");
 
-    for (i = 0; i < msg->body_len; i++) {
-        *p++ = hex[(unsigned char) msg->body[i] >> 4];
-        *p++ = hex[(unsigned char) msg->body[i] & 15];
+    for (i = 0; i < len; i++) {
+        *p++ = hex[(unsigned char) body[i] >> 4];
+        *p++ = hex[(unsigned char) body[i] & 15];
     }
 
     return text;
+}
+
+
+/* A copy without what the service says must not be stored. */
+
+static char *
+scrubbed(struct wr_request *req, const char *text, size_t len)
+{
+    char  *copy;
+
+    copy = wr_arena_copy(req->arena, text, len);
+
+    if (req->lane->service->scrub != NULL) {
+        req->lane->service->scrub(copy, len);
+    }
+
+    return copy;
 }

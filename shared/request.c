@@ -73,6 +73,15 @@ wr_request_id(struct wr_request *req)
 }
 
 
+bool
+wr_request_is_repeated(struct wr_request *req)
+{
+    return req->msg->is_redelivered || req->attempt > 0
+           || req->msg->queue == WR_QUEUE_AGAIN
+           || wr_message_text(req->msg, WIRE_HEADER_HISTORY) != NULL;
+}
+
+
 const char *
 wr_request_sub(struct wr_request *req)
 {
@@ -296,7 +305,7 @@ wr_request_fail(struct wr_request *req, enum wr_outcome outcome,
 
 
 bool
-wr_request_is_asking(const struct wr_request *req)
+wr_request_is_asking(struct wr_request *req)
 {
     const struct wr_ask  *ask;
 
@@ -304,6 +313,14 @@ wr_request_is_asking(const struct wr_request *req)
         if (ask->status == 0) {
             return true;
         }
+    }
+
+    if (req->is_gathered && !req->is_decided && !req->is_ready
+        && req->handler->waits != NULL)
+    {
+        req->is_ready = !req->handler->waits(req);
+
+        return !req->is_ready;
     }
 
     return false;

@@ -68,6 +68,10 @@ void *wr_request_get(struct wr_request *req);
 const char *wr_request_type(struct wr_request *req);
 const char *wr_request_id(struct wr_request *req);
 
+/* Whether it may have been tried before, by whomever, and have ended halfway:
+   it was delivered before, or comes from a rung or the dead letters. */
+bool wr_request_is_repeated(struct wr_request *req);
+
 /* The subject of the verified token; NULL if nobody was authenticated, or the
    sender is not one whose word on that is believed: the key trusted_users. */
 const char *wr_request_sub(struct wr_request *req);

@@ -153,6 +153,7 @@ struct wr_request {
     /* what became of it */
     enum wr_inbox_state       inbox;
     bool                      is_gathered;
+    bool                      is_ready;     /* .waits has said no */
     bool                      is_decided;   /* outcome stands */
     bool                      is_committed; /* its inbox row is, or needs not */
     bool                      is_free;      /* to a rung: no attempt counted */
@@ -206,8 +207,8 @@ void wr_reply_problem(struct wr_request *req, enum wire_error error,
 /* The reply that the handler of a call left out, as its outcome says. */
 void wr_reply_complete(struct wr_request *req);
 
-/* Whether questions are on their way. */
-bool wr_request_is_asking(const struct wr_request *req);
+/* Whether questions are on their way, or its .waits says that it does. */
+bool wr_request_is_asking(struct wr_request *req);
 
 
 #endif /* WARREN_REQUEST_PRIVATE_H */

@@ -9,6 +9,7 @@
 
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "key.h"
 #include "request.h"
@@ -37,6 +38,14 @@ struct wr_handler {
     /* asks other services (wr_ask) or computes at length: no transaction is
        open.  Anything but WR_DONE ends the message here. */
     enum wr_outcome  (*gather)(struct wr_request *req);
+
+    /* Whether what .gather began, beside the runtime, is still under way: a
+       transfer of a library's.  Until it says no, the message is held, those
+       of its batch go on without it, and it is asked again every few
+       milliseconds; it must not wait.  A message that is held may be given
+       up with its connection, and come anew (wr_request_is_repeated): what
+       was begun must not depend on its memory. */
+    bool             (*waits)(struct wr_request *req);
 
     /* queues the queries whose rows .apply will read, so that the whole batch
        shares one round trip.  They see no write of the same batch. */
@@ -104,6 +113,11 @@ struct wr_service {
        WIRE_ORDERED_QUEUES_MAX; 0: WIRE_ORDERED_QUEUES.  More lanes than that
        have no events in order to do. */
     int                       ordered_queues;
+
+    /* Overwrites what must never be stored, in a text that a dead letter is
+       about to keep: the body or the headers of any message that came for the
+       service, whatever it is.  May be NULL. */
+    void                    (*scrub)(char *text, size_t len);
 
     /* its own keys beside the runtime's; may be NULL */
     const struct wr_setting  *settings;

@@ -4,11 +4,16 @@
  * A handler's steps, run as a lane runs them, for one message.
  */
 
+#include <poll.h>
 #include <string.h>
 
 #include "key_private.h"
 #include "tx.h"
 #include "wr_test_private.h"
+
+
+/* between two questions to .waits */
+#define WAIT_MS  5
 
 
 static void gather(struct wr_test *test, struct wr_request *req);
@@ -78,6 +83,12 @@ gather(struct wr_test *test, struct wr_request *req)
     }
 
     answer_asks(test, req);
+
+    while (!req->is_decided && req->handler->waits != NULL
+           && req->handler->waits(req))
+    {
+        poll(NULL, 0, WAIT_MS);
+    }
 }
 
 

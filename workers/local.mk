@@ -109,6 +109,7 @@ sbin_PROGRAMS += \
 	warren-catalog \
 	warren-notifications \
 	warren-orders \
+	warren-payments \
 	warren-users
 
 warren_catalog_SOURCES = \
@@ -169,6 +170,30 @@ warren_orders_SOURCES = \
 	workers/orders/orders_price.h \
 	workers/orders/orders_store.c \
 	workers/orders/orders_store.h
+
+warren_payments_SOURCES = \
+	workers/payments/main.c \
+	workers/payments/payments.h \
+	workers/payments/payments_announce.c \
+	workers/payments/payments_capture.c \
+	workers/payments/payments_card.c \
+	workers/payments/payments_card.h \
+	workers/payments/payments_event.c \
+	workers/payments/payments_get.c \
+	workers/payments/payments_http.c \
+	workers/payments/payments_init.c \
+	workers/payments/payments_provider.h \
+	workers/payments/payments_refund.c \
+	workers/payments/payments_resume.c \
+	workers/payments/payments_return.c \
+	workers/payments/payments_sandbox.c \
+	workers/payments/payments_store.c \
+	workers/payments/payments_store.h \
+	workers/payments/payments_task.c
+
+warren_payments_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS)
+
+warren_payments_LDADD = $(LDADD) $(CURL_LIBS)
 
 warren_users_SOURCES = \
 	workers/users/main.c \

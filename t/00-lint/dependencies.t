@@ -55,7 +55,7 @@ my @header_laws = (
     [qr{\Ajwt\.h\z}, qr{\Aworkers/(?:users|warren)/|\At/},
      'libjwt signs, nothing else'],
     [qr{\Aargon2}, qr{\Aworkers/users/|\At/}, 'passwords are of users'],
-    [qr{\Acurl/}, qr{\Aworkers/(?!users|catalog|orders|notifications)|\At/},
+    [qr{\Acurl/}, qr{\Aworkers/(?:warren/|payments/payments_http\.c\z)|\At/},
      'services ask others through the broker'],
     # nobody
     [qr{/shared/|\A\.\./}, $nobody, 'folders are found by -I'],
@@ -159,7 +159,8 @@ my @sql = grep { $_->[1] } map {
     my $sql = slurp(source_dir() . "/$path");
     $sql =~ s/--.*//g;
     my @others = grep { $_ ne $service }
-                 $sql =~ m{\\ir?\s+\S*?(users|catalog|orders|notifications)/}g;
+                 $sql =~ m{\\ir?\s+\S*?
+                           (users|catalog|orders|payments|notifications)/}gx;
     [$path, $others[0]]
 } grep { m{\Asql/\w+/.*\.sql\z} } tree();
 

@@ -17,7 +17,7 @@ my $postgresql = Warren::PostgreSQL->shared();
 my $port = $postgresql->port();
 my $at_once = 3;
 
-for my $service ('users', 'catalog', 'orders', 'notifications') {
+for my $service (qw(users catalog orders payments notifications)) {
     my $database = $postgresql->empty_database($service);
     my $admin = $postgresql->uri('postgres', 'postgres');
 

@@ -14,7 +14,7 @@ use Warren::Test;
 use Warren::Test qw(run_command);
 
 my $postgresql = Warren::PostgreSQL->shared();
-my @services = ('users', 'catalog', 'orders', 'notifications');
+my @services = qw(users catalog orders payments notifications);
 my %table = (catalog => 'products');
 my %database = map { $_ => $postgresql->database($_) } @services;
 

@@ -112,7 +112,7 @@ sub pasted {
 sub again {
     my %before = pids();
 
-    is(keys %before, 7, 'seven servers run');
+    is(keys %before, 8, 'eight servers run');
     up();
     is_deeply({ pids() }, \%before, 'up again starts nothing anew');
 }

@@ -27,7 +27,7 @@ use Warren::Test qw(
 use Warren::Worker;
 
 
-our @SERVICES = qw(users catalog orders notifications);
+our @SERVICES = qw(users catalog orders payments notifications);
 
 my $issuer = 'https://warren.test';
 my $audience = 'warren';
