@@ -360,8 +360,9 @@ async function search(next) {
     $('more').hidden = page.next_cursor === null;
     $('found').textContent = list.childElementCount === 0
         ? 'Nothing was found.'
-        : `${list.childElementCount}${page.next_cursor ? ' and more' : ''}`
-          + (list.childElementCount === 1 ? ' product' : ' products');
+        : `${list.childElementCount} `
+          + (list.childElementCount === 1 ? 'product' : 'products')
+          + (page.next_cursor ? ', and more' : '');
 }
 
 
@@ -512,8 +513,7 @@ async function placeOrder() {
             currency: state.cart[0].product.currency,
             payment_method: $('payment').value,
             lines: state.cart.map((line) => ({
-                product_id: line.product.id, quantity: line.quantity,
-                unit_price_cents: line.product.price_cents
+                product_id: line.product.id, quantity: line.quantity
             }))
         }
     });
@@ -615,14 +615,26 @@ function watch() {
 }
 
 
-const WORDS = {
-    placed: 'Placed', reserved: 'In stock, and held for you',
-    confirmed: 'Confirmed', cancelled: 'Cancelled'
+const STEPS = {
+    'order.placed': 'Placed', 'stock.reserved': 'In stock, and held for you',
+    'stock.rejected': 'Too few in stock', 'stock.released': 'No longer held',
+    'payment.captured': 'Paid', 'payment.declined': 'Payment declined',
+    'payment.refunded': 'Paid back', 'payment.timeout': 'Not paid in time',
+    'order.confirmed': 'Confirmed', 'order.cancelled': 'Cancelled'
 };
+
+const BAD = [
+    'stock.rejected', 'payment.declined', 'payment.timeout', 'order.cancelled'
+];
 
 const REASONS = {
     requested: 'as you wished', out_of_stock: 'too few in stock',
     payment_declined: 'the payment was declined', timeout: 'it took too long'
+};
+
+const WAITS = {
+    placed: 'Looking whether it is in stock', reserved: 'Being paid',
+    paid: 'Paid; looking whether it is in stock'
 };
 
 
@@ -633,10 +645,9 @@ function draw(entry) {
         .map((line) => `${line.quantity} × ${line.name ?? line.product_id}`)
         .join(', ');
 
-    const badge = el('span', { className: `badge ${status}` },
-        WORDS[status] === undefined ? status : status);
+    const badge = el('span', { className: `badge ${status}` }, status);
 
-    const buttons = el('div');
+    const buttons = el('div', { className: 'buttons' });
 
     if (!entry.steps) {
         buttons.append(el('button', {
@@ -672,14 +683,17 @@ function stepList(entry) {
     });
 
     for (const step of entry.steps) {
-        list.append(el('li', { className: step.isBad ? 'bad' : '' },
-            el('span', null, step.event), clock(step.created_at)));
+        const reason = REASONS[step.detail?.reason] ?? step.detail?.reason;
+
+        list.append(el('li', {
+            className: BAD.includes(step.what) ? 'bad' : ''
+        }, el('span', null, (STEPS[step.what] ?? step.what)
+            + (reason ? `: ${reason}` : '')), clock(step.at)));
     }
 
     if (!isFinal(entry.order)) {
         list.append(el('li', { className: 'waits' },
-            entry.order.status === 'placed'
-                ? 'looking whether it is in stock' : 'being paid'));
+            WAITS[entry.order.status] ?? entry.order.status));
     }
 
     return list;
@@ -803,7 +817,7 @@ async function listen() {
             return;
         }
 
-        live('asking', false);
+        live('asks every few seconds', false);
         poll();
         await pause(wait * (.5 + Math.random() / 2));
         wait = Math.min(wait * 2, AGAIN_MS[1]);
@@ -942,7 +956,7 @@ function otherWay() {
     quiet();
     $('name-row').hidden = !isNewcomer;
     $('name').required = isNewcomer;
-    $('password').minLength = isNewcomer ? 8 : -1;
+    $('password').minLength = isNewcomer ? 8 : 1;
     $('password').autocomplete = isNewcomer
         ? 'new-password' : 'current-password';
     $('account-title').textContent = isNewcomer ? 'New here' : 'Log in';

@@ -41,7 +41,7 @@ sub rules {
     };
 
     like($found->(qr/location = \/login \{/, 'location = /log-in {'),
-         qr{\APOST /log-in is a route and not described\nPOST /login is desc},
+         qr{^POST /log-in is a route and not described\nPOST /login is desc}m,
          'a route under another name is seen');
     like($found->(qr/gateway_route( +)PUT call/, 'gateway_route PATCH call'),
          qr{^PUT /products/\{id\} is described and no route}m,
