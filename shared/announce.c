@@ -37,6 +37,8 @@ wr_event(struct wr_request *req, const char *type, const char *subject,
     event->exchange = WIRE_EXCHANGE_EVENTS;
     event->key = wr_arena_strdup(req->arena, type);
     event->type = event->key;
+    event->subject = wr_arena_strdup(req->arena, (subject != NULL) ? subject
+                                                                   : "");
     event->content_type = WIRE_CONTENT_CLOUDEVENT;
 
     wr_clock_text(wr_clock_wall_ms(), time);

@@ -68,6 +68,7 @@ static bool apply(struct wr_lane *lane, struct wr_request **reqs, size_t n);
 static bool apply_one(struct wr_lane *lane, struct wr_request *req);
 static enum result commit(struct wr_lane *lane, struct wr_request **reqs,
     size_t n);
+static void tell(const struct wr_request *req);
 static void mark_unsure(struct wr_request **reqs, size_t n, bool is_unsure);
 static enum result roll_back(struct wr_lane *lane, enum result result);
 static enum result failure(struct wr_lane *lane);
@@ -576,6 +577,7 @@ commit(struct wr_lane *lane, struct wr_request **reqs, size_t n)
             wr_request_decide(reqs[i], reqs[i]->outcome, NULL);
             reqs[i]->is_committed = true;
             wr_outbox_add(lane->outbox, &reqs[i], 1);
+            tell(reqs[i]);
             committed++;
 
         } else if (reqs[i]->inbox == WR_INBOX_BUSY) {
@@ -586,6 +588,39 @@ commit(struct wr_lane *lane, struct wr_request **reqs, size_t n)
     wr_stats_committed(committed, wr_clock_us() - start_us);
 
     return RESULT_DONE;
+}
+
+
+/* What is announced is a change of state: one line each, under the trace of the
+   request that began it all, is the story of an order. */
+
+static void
+tell(const struct wr_request *req)
+{
+    const struct wr_announcement  *announcement;
+
+    if (req->outcome != WR_DONE) {
+        return;
+    }
+
+    for (announcement = req->announcements; announcement != NULL;
+         announcement = announcement->next)
+    {
+        if (announcement->subject != NULL) {
+            wr_log_info(&req->log, "announced %s: %s", announcement->type,
+                        announcement->subject);
+
+        } else if (strcmp(announcement->exchange, WIRE_EXCHANGE_NOTIFICATIONS)
+                   == 0)
+        {
+            wr_log_info(&req->log, "notified of %s: %s", announcement->type,
+                        announcement->key);
+
+        } else {
+            wr_log_debug(&req->log, "sent %s to %s", announcement->type,
+                         announcement->key);
+        }
+    }
 }
 
 

@@ -54,6 +54,7 @@ struct wr_announcement {
     const char               *exchange;
     const char               *key;
     const char               *type;
+    const char               *subject;      /* of an event */
     const char               *content_type;
     const char               *headers;      /* as in the outbox; NULL: none */
     const char               *body;

@@ -21,6 +21,10 @@ static ngx_int_t ngx_http_gateway_trail_attempts(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_gateway_trail_request_id(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_gateway_trail_trace_id(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_gateway_trail_started_at(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
 
 
 static ngx_http_module_t  ngx_http_gateway_trail_module_ctx = {
@@ -85,6 +89,12 @@ static ngx_http_variable_t  ngx_http_gateway_trail_variables[] = {
 
     { ngx_string("gateway_request_id"), NULL,
       ngx_http_gateway_trail_request_id, 0, 0, 0 },
+
+    { ngx_string("gateway_trace_id"), NULL,
+      ngx_http_gateway_trail_trace_id, 0, 0, 0 },
+
+    { ngx_string("gateway_started_at"), NULL,
+      ngx_http_gateway_trail_started_at, 0, 0, 0 },
 
       ngx_http_null_variable
 };
@@ -304,6 +314,58 @@ ngx_http_gateway_trail_request_id(ngx_http_request_t *r,
     v->no_cacheable = 0;
     v->not_found = 0;
     v->data = id.data;
+
+    return NGX_OK;
+}
+
+
+/* what messages of this request, and all that comes of them, have in common */
+
+static ngx_int_t
+ngx_http_gateway_trail_trace_id(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t  tp;
+
+    if (ngx_http_gateway_traceparent(r, &tp) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    v->len = 32;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->data = tp.data + 3;
+
+    return NGX_OK;
+}
+
+
+/* as workers write times into their logs: lines of both can be sorted */
+
+static ngx_int_t
+ngx_http_gateway_trail_started_at(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    u_char    *p;
+    ngx_tm_t   tm;
+
+    p = ngx_pnalloc(r->pool, sizeof("2026-11-23T14:25:47.934Z") - 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_gmtime(r->start_sec, &tm);
+
+    v->len = ngx_sprintf(p, "%4d-%02d-%02dT%02d:%02d:%02d.%03MZ",
+                         tm.ngx_tm_year, tm.ngx_tm_mon, tm.ngx_tm_mday,
+                         tm.ngx_tm_hour, tm.ngx_tm_min, tm.ngx_tm_sec,
+                         r->start_msec)
+             - p;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->data = p;
 
     return NGX_OK;
 }

@@ -9,6 +9,7 @@ use strict;
 use warnings;
 
 use Test::More;
+use Time::Local qw(timegm);
 
 use lib 't/lib';
 use Warren::JWT;
@@ -42,7 +43,8 @@ http {
     log_format calls '$uri|$status|$gateway_outcome|$gateway_route'
                      '|$gateway_service|$gateway_method|$gateway_wait_time'
                      '|$gateway_attempts|$gateway_canary|$gateway_fallback'
-                     '|$gateway_request_id|';
+                     '|$gateway_request_id|$gateway_trace_id'
+                     '|$gateway_started_at|$msec|';
     gateway_broker shop {
         url amqp://gateway@127.0.0.1:%%BROKER%%/%%VHOST%%;
         password_file %%SECRET%%;
@@ -81,6 +83,7 @@ END
 my $log = $nginx->dir() . '/calls.log';
 my @names = qw(
     uri status outcome route service method wait attempts canary fallback id
+    trace started ended
 );
 
 
@@ -111,6 +114,20 @@ is($line->{attempts}, 1, 'and that it was sent once');
 is($line->{canary}, '-', 'no canary');
 is($line->{fallback}, '-', 'and no fallback was there');
 is($line->{id}, $r->{headers}{'x-request-id'}, 'the id is that of the answer');
+
+like($line->{trace}, qr/\A[0-9a-f]{32}\z/, 'a trace begins');
+like($line->{started}, qr/\A20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\z/,
+     'and it tells when, to the millisecond');
+
+my @time = $line->{started} =~ /(\d+)/g;
+my $started = timegm(@time[5, 4, 3, 2], $time[1] - 1, $time[0])
+              + "0.$time[6]";
+cmp_ok($started, '<=', $line->{ended}, 'which was before it ended');
+cmp_ok($started, '>', $line->{ended} - 60, 'and not long before');
+
+my $trace = '4bf92f3577b34da6a3ce929d0e0e4736';
+$nginx->get('/seen', traceparent => "00-$trace-00f067aa0ba902b7-01");
+is(line('/seen')->{trace}, $trace, 'a trace that was begun goes on');
 
 $nginx->get('/slow');
 cmp_ok(line('/slow')->{wait}, '>=', 0.29, 'a slow worker is seen');

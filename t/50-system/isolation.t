@@ -200,15 +200,15 @@ sub publish {
 
 # ---- people
 
-my (%ada, %eve, %example);
+my (%zoe, %eve, %example);
 
 sub routes {
-    %ada = person('ada');
+    %zoe = person('zoe');
     %eve = person('eve');
     %example = map { ("$_->{method} $_->{path}" => example($_)) }
                Warren::OpenAPI->new()->operations();
 
-    my %before = view(\%ada);
+    my %before = view(\%zoe);
     my %seen;
 
     for my $route (@routes) {
@@ -228,7 +228,7 @@ sub routes {
     cmp_ok(scalar(keys %seen), '>=', 15, 'there are routes');
     stream() if $seen{"GET $stream"};
 
-    my %after = view(\%ada);
+    my %after = view(\%zoe);
     is($after{$_}, $before{$_}, "$_ shows her what it did")
         for sort keys %before;
 }
@@ -338,7 +338,7 @@ sub answer {
 sub strangers {
     my ($name, $route) = @_;
 
-    like(answer($route->{method}, path($route, \%ada)), qr/\A401 /,
+    like(answer($route->{method}, path($route, \%zoe)), qr/\A401 /,
          "$name: who did not log in is told nothing");
 }
 
@@ -356,12 +356,12 @@ sub named {
 
     return if !defined $thing{$first};
 
-    my $hers = path($route, \%ada);
+    my $hers = path($route, \%zoe);
     my $none = path($route, $nobody);
     my $got = answer($route->{method}, $hers, \%eve);
 
     like($got, qr/\A40[34] /, "$name: another one's is refused");
-    is($got =~ s/\Q$ada{ $thing{$first} }\E/$nobody/gr,
+    is($got =~ s/\Q$zoe{ $thing{$first} }\E/$nobody/gr,
        answer($route->{method}, $none, \%eve),
        "$name: as if there were none");
 }
@@ -373,7 +373,7 @@ sub own {
 
     my @queries = ('', map {
         my $argument = $_;
-        map { "?$argument=$ada{$_}" } qw(id order notification)
+        map { "?$argument=$zoe{$_}" } qw(id order notification)
     } @{ $route->{arguments} });
 
     for my $query (@queries) {
@@ -382,7 +382,7 @@ sub own {
         # what one says oneself may come back
         my $said = $query =~ s/.*=//r;
         my @told = grep { $_ ne $said && index($got, $_) >= 0 }
-                   @ada{qw(id order notification)}, 'ada-', '"Ada"';
+                   @zoe{qw(id order notification)}, 'zoe-', '"Zoe"';
         is("@told", '', "$name$query: nothing of others is told");
 
         next if $said eq '';
@@ -425,11 +425,11 @@ sub stream {
 
     $read->("\r\n\r\n");
 
-    my $hers = $place->(\%ada);
+    my $hers = $place->(\%zoe);
     my $own = $place->(\%eve);
 
     $read->($own);
-    ok(index($text, $hers) < 0 && index($text, $ada{id}) < 0,
+    ok(index($text, $hers) < 0 && index($text, $zoe{id}) < 0,
        'a stream has what is for whoever opened it alone');
     $http->close();
 }

@@ -17,6 +17,7 @@ package Warren::System;
 use strict;
 use warnings;
 
+use JSON::PP ();
 use Warren::Nginx;
 use Warren::PostgreSQL;
 use Warren::RabbitMQ;
@@ -32,6 +33,7 @@ our @SERVICES = qw(users catalog orders payments notifications);
 my $issuer = 'https://warren.test';
 my $audience = 'warren';
 my $count = 0;
+my $json = JSON::PP->new()->utf8();
 
 
 sub new {
@@ -121,6 +123,7 @@ sub nginx_conf {
     $text =~ s/^\@USER\@$/%%GLOBALS%%/m;
     $text =~ s/^ +(?:access_log|\w+_temp_path)\b.*\n//mg;
     $text =~ s/^http \{$/http {\n    %%HTTP%%/m;
+    $text =~ s!^ +server \{$!$&\n        access_log %%DIR%%/access.log story;!m;
     $text =~ s{127\.0\.0\.1:\@AMQP_PORT\@/warren;}
               {'127.0.0.1:' . $self->{broker}->port() . "/$self->{vhost};"}e;
 
@@ -204,6 +207,22 @@ sub person {
         if $answer->{status} != 200;
 
     return ($id, $answer->{json}{token});
+}
+
+
+# Lines of all logs under a trace, parsed, in the order of their times; at info
+# and above.
+sub story {
+    my ($self, $trace) = @_;
+
+    my @logs = ($self->{nginx}->dir() . '/access.log',
+                map { $_->log_path() } values %{ $self->{workers} });
+
+    return sort { $a->{'@timestamp'} cmp $b->{'@timestamp'} }
+           grep { $_->{'log.level'} ne 'debug' }
+           map { $json->decode($_) }
+           grep { index($_, qq("trace.id":"$trace")) >= 0 }
+           map { split /\n/, slurp($_) } @logs;
 }
 
 
