@@ -362,8 +362,7 @@ payments_store_due(struct wr_tx *tx, const char *count, const char *lease)
                        "    for no key update skip locked) "
                        "update payments as p "
                        "set next_at = now() + $2::interval "
-                       "from due "
-                       "where p.id = due.id "
+                       "where p.id = any (array(select id from due)) "
                        TASK("true"),
                        WR_PARAMS(count, lease));
 }
@@ -381,14 +380,20 @@ payments_store_refunds_due(struct wr_tx *tx, const char *count,
                        "        and next_at <= now() "
                        "    order by next_at "
                        "    limit $1::bigint "
-                       "    for no key update skip locked) "
-                       "update refunds as r "
-                       "set next_at = now() + $2::interval "
-                       "from due, payments as p "
-                       "where r.id = due.id "
-                       "    and p.id = r.payment_id "
-                       "returning r.id, p.order_id, r.amount_cents, "
+                       "    for no key update skip locked), "
+                       "r as ("
+                       "    update refunds "
+                       "    set next_at = now() + $2::interval "
+                       "    where id = any (array(select id from due)) "
+                       "    returning id, payment_id, amount_cents, "
+                       "        attempts, state) "
+                       "select r.id, p.order_id, r.amount_cents, "
                        "    p.currency, p.charge, r.attempts, false, true, "
-                       "    r.state",
+                       "    r.state "
+                       "from r "
+                       "    cross join lateral ("
+                       "        select order_id, currency, charge "
+                       "        from payments "
+                       "        where id = r.payment_id limit 1) as p",
                        WR_PARAMS(count, lease));
 }

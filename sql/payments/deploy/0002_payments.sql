@@ -48,9 +48,10 @@ create table payments (
             and (refunded_cents = 0 or state = 'captured'))
 );
 
+-- not by the state: who looks for one payment in this state would read all
 create index payments_next_at_idx
     on payments (next_at)
-    where state = 'capturing';
+    where next_at is not null;
 
 -- What is paid back, or on its way: payments.refunded_cents is the sum of those
 -- that did not fail.
@@ -84,7 +85,7 @@ create index refunds_payment_id_idx
 
 create index refunds_next_at_idx
     on refunds (next_at)
-    where state = 'refunding';
+    where next_at is not null;
 
 grant select, insert, update
     on payments, refunds
