@@ -11,6 +11,7 @@
 #include "debug.h"
 #include "gather.h"
 #include "lane_private.h"
+#include "stats.h"
 #include "turn.h"
 #include "wire.h"
 
@@ -49,6 +50,7 @@ wr_gather(struct wr_lane *lane, struct wr_request **reqs, size_t n)
     for (i = 0; i < n; i++) {
         run(lane, reqs[i]);
         wr_turn_keep(lane);
+        wr_stats_alive();
     }
 
     send_all_shared(lane, reqs, n);

@@ -139,10 +139,17 @@ warren_catalog_SOURCES = \
 warren_notifications_SOURCES = \
 	workers/notifications/main.c \
 	workers/notifications/notifications.h \
+	workers/notifications/notifications_email.c \
+	workers/notifications/notifications_email.h \
 	workers/notifications/notifications_event.c \
+	workers/notifications/notifications_init.c \
+	workers/notifications/notifications_init.h \
 	workers/notifications/notifications_json.c \
 	workers/notifications/notifications_json.h \
 	workers/notifications/notifications_list.c \
+	workers/notifications/notifications_mail.c \
+	workers/notifications/notifications_mail.h \
+	workers/notifications/notifications_message.c \
 	workers/notifications/notifications_person.c \
 	workers/notifications/notifications_person.h \
 	workers/notifications/notifications_read.c \
@@ -151,12 +158,18 @@ warren_notifications_SOURCES = \
 	workers/notifications/notifications_send.c \
 	workers/notifications/notifications_send.h \
 	workers/notifications/notifications_since.c \
+	workers/notifications/notifications_smtp.c \
+	workers/notifications/notifications_smtp.h \
 	workers/notifications/notifications_store.c \
 	workers/notifications/notifications_store.h \
 	workers/notifications/notifications_template.c \
 	workers/notifications/notifications_template.h \
 	workers/notifications/notifications_text.c \
 	workers/notifications/notifications_text.h
+
+warren_notifications_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) $(CRYPTO_CFLAGS)
+
+warren_notifications_LDADD = $(LDADD) $(CURL_LIBS) $(CRYPTO_LIBS)
 
 warren_orders_SOURCES = \
 	workers/orders/main.c \

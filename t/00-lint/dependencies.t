@@ -55,7 +55,9 @@ my @header_laws = (
     [qr{\Ajwt\.h\z}, qr{\Aworkers/(?:users|warren)/|\At/},
      'libjwt signs, nothing else'],
     [qr{\Aargon2}, qr{\Aworkers/users/|\At/}, 'passwords are of users'],
-    [qr{\Acurl/}, qr{\Aworkers/(?:warren/|payments/payments_http\.c\z)|\At/},
+    [qr{\Acurl/}, qr{\Aworkers/(?:warren/|payments/payments_http\.c\z
+                                |notifications/notifications_(?:http|smtp)\.c\z)
+                    |\At/}x,
      'services ask others through the broker'],
     # nobody
     [qr{/shared/|\A\.\./}, $nobody, 'folders are found by -I'],

@@ -12,13 +12,16 @@
 #include "warren.h"
 
 
-#define NOTIFICATIONS_INAPP     "inapp"
+#define NOTIFICATIONS_INAPP         "inapp"
+#define NOTIFICATIONS_EMAIL         "email"
 
 /* bounds of what other services announce */
 #define NOTIFICATIONS_NAME_MAX      200     /* bytes, as in users */
 #define NOTIFICATIONS_EMAIL_MAX     254
 #define NOTIFICATIONS_LANGUAGE_MAX  8
 #define NOTIFICATIONS_REASON_MAX    64
+#define NOTIFICATIONS_KIND_MAX      64
+#define NOTIFICATIONS_LINK_MAX      1024
 #define NOTIFICATIONS_CENTS_MAX     9007199254740991
 
 
@@ -69,6 +72,14 @@ enum wr_outcome notifications_since(struct wr_request *req);
 /* mark_read: the person has seen the one that "id" names. */
 enum wr_outcome notifications_read_gather(struct wr_request *req);
 enum wr_outcome notifications_read(struct wr_request *req);
+
+/* send_message: sends a person an e-mail about their account. */
+enum wr_outcome notifications_message_gather(struct wr_request *req);
+enum wr_outcome notifications_message(struct wr_request *req);
+
+/* The channel for e-mail: hands messages to the SMTP server. */
+enum wr_outcome notifications_email_gather(struct wr_request *req);
+enum wr_outcome notifications_email(struct wr_request *req);
 
 
 #endif /* NOTIFICATIONS_H */

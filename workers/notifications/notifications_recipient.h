@@ -17,6 +17,7 @@ struct notifications_recipient {
     const char  *name;          /* NULL: not known */
     const char  *language;
     bool         is_verified;   /* the address is the person's */
+    bool         has_bounced;   /* nothing got there of late */
 };
 
 

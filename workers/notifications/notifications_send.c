@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "notifications.h"
+#include "notifications_email.h"
 #include "notifications_json.h"
 #include "notifications_recipient.h"
 #include "notifications_send.h"
@@ -14,8 +15,13 @@
 #include "notifications_template.h"
 
 
-static void show(struct wr_request *req,
-    const struct notification *notification);
+static void show(struct wr_request *req, struct notification *notification,
+    const struct notifications_recipient *recipient,
+    const struct notifications_value *values);
+static void mail(struct wr_request *req,
+    const struct notification *notification,
+    const struct notifications_recipient *recipient,
+    const struct notifications_value *values);
 
 
 void
@@ -36,6 +42,20 @@ notifications_send(struct wr_request *req, struct notification *notification,
     const struct notifications_recipient *recipient,
     const struct notifications_value *values)
 {
+    show(req, notification, recipient, values);
+    mail(req, notification, recipient, values);
+}
+
+
+/* The row stays; the message is for who looks right now. */
+
+static void
+show(struct wr_request *req, struct notification *notification,
+    const struct notifications_recipient *recipient,
+    const struct notifications_value *values)
+{
+    size_t                                len;
+    const char                           *json;
     struct wr_arena                      *arena;
     const struct notifications_template  *template;
 
@@ -53,21 +73,33 @@ notifications_send(struct wr_request *req, struct notification *notification,
                                                         values);
     notification->body = notifications_template_render(arena, template->body,
                                                        values);
-    show(req, notification);
+    notifications_store_insert(wr_request_tx(req), notification);
+
+    json = notifications_json_text(arena, notification, &len);
+    (void) wr_push(req, NOTIFICATIONS_INAPP, notification->user_id,
+                   notification->id, notification->kind, json, len);
 }
 
 
-/* The row stays; the message is for who looks right now. */
+/* Only to an address that is known to be the person's. */
 
 static void
-show(struct wr_request *req, const struct notification *notification)
+mail(struct wr_request *req, const struct notification *notification,
+    const struct notifications_recipient *recipient,
+    const struct notifications_value *values)
 {
-    size_t       len;
-    const char  *json;
+    struct notifications_email  email;
 
-    notifications_store_insert(wr_request_tx(req), notification);
+    if (recipient->email == NULL || !recipient->is_verified
+        || recipient->has_bounced)
+    {
+        return;
+    }
 
-    json = notifications_json_text(wr_request_arena(req), notification, &len);
-    (void) wr_push(req, NOTIFICATIONS_INAPP, notification->user_id,
-                   notification->id, notification->kind, json, len);
+    email.id = notification->id;
+    email.kind = notification->kind;
+    email.to = recipient;
+    email.values = values;
+
+    (void) notifications_email_queue(req, &email);
 }

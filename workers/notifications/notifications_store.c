@@ -25,8 +25,12 @@ enum find_column {
     FIND_EMAIL = 0,
     FIND_NAME,
     FIND_LANGUAGE,
-    FIND_IS_VERIFIED
+    FIND_IS_VERIFIED,
+    FIND_HAS_BOUNCED
 };
+
+
+static bool is_true(struct wr_rows *rows, int column);
 
 
 void
@@ -114,9 +118,14 @@ struct wr_rows *
 notifications_store_find(struct wr_tx *tx, const char *user_id)
 {
     return wr_tx_query(tx,
-                       "select email, name, language, is_verified "
-                       "from recipients "
-                       "where user_id = $1",
+                       "select r.email, r.name, r.language, r.is_verified, "
+                       "    b.email is not null "
+                       "from recipients as r "
+                       "    left join bounces as b "
+                       "        on b.email = r.email "
+                       "        and b.bounced_at > now() - "
+                       "            interval '7 days' "
+                       "where r.user_id = $1",
                        WR_PARAMS(user_id));
 }
 
@@ -125,15 +134,42 @@ void
 notifications_store_recipient_read(struct wr_rows *rows, const char *user_id,
     struct notifications_recipient *recipient_r)
 {
-    const char  *language, *is_verified;
+    const char  *language;
 
     language = wr_rows_text(rows, 0, FIND_LANGUAGE);
-    is_verified = wr_rows_text(rows, 0, FIND_IS_VERIFIED);
 
     recipient_r->user_id = user_id;
     recipient_r->email = wr_rows_text(rows, 0, FIND_EMAIL);
     recipient_r->name = wr_rows_text(rows, 0, FIND_NAME);
     recipient_r->language = (language != NULL) ? language
                                                : NOTIFICATIONS_LANGUAGE;
-    recipient_r->is_verified = is_verified != NULL && is_verified[0] == 't';
+    recipient_r->is_verified = is_true(rows, FIND_IS_VERIFIED);
+    recipient_r->has_bounced = is_true(rows, FIND_HAS_BOUNCED);
+}
+
+
+static bool
+is_true(struct wr_rows *rows, int column)
+{
+    const char  *text;
+
+    text = wr_rows_text(rows, 0, column);
+
+    return text != NULL && text[0] == 't';
+}
+
+
+void
+notifications_store_bounce(struct wr_tx *tx, const char *email,
+    const char *reason)
+{
+    wr_tx_exec(tx,
+               "insert into bounces as b "
+               "(email, reason, count, bounced_at) "
+               "values ($1, $2, 1, now()) "
+               "on conflict on constraint bounces_pkey do update "
+               "set reason = excluded.reason, "
+               "    count = b.count + 1, "
+               "    bounced_at = excluded.bounced_at",
+               WR_PARAMS(email, reason));
 }

@@ -55,5 +55,9 @@ struct wr_rows *notifications_store_find(struct wr_tx *tx,
 void notifications_store_recipient_read(struct wr_rows *rows,
     const char *user_id, struct notifications_recipient *recipient_r);
 
+/* Notes that an e-mail to this address never will arrive. */
+void notifications_store_bounce(struct wr_tx *tx, const char *email,
+    const char *reason);
+
 
 #endif /* NOTIFICATIONS_STORE_H */

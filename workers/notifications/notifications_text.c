@@ -11,6 +11,7 @@
 
 
 #define INAPP  NOTIFICATIONS_INAPP
+#define EMAIL  NOTIFICATIONS_EMAIL
 
 const struct notifications_template  notifications_text[] = {
     { "user.registered", INAPP, "en",
@@ -69,6 +70,105 @@ const struct notifications_template  notifications_text[] = {
     { "payment.refunded", INAPP, "de",
       "Zahlung erstattet",
       "{{total}} wurden Ihnen erstattet." },
+
+    { "order.confirmed", EMAIL, "en",
+      "Your order is confirmed",
+      "Hello {{name}},\n\n"
+      "your order over {{total}} is confirmed and on its way.\n\n"
+      "Order: {{order}}" },
+    { "order.confirmed", EMAIL, "de",
+      "Ihre Bestellung ist bestätigt",
+      "Guten Tag {{name}},\n\n"
+      "Ihre Bestellung über {{total}} ist bestätigt und auf dem Weg.\n\n"
+      "Bestellung: {{order}}" },
+
+    { "order.cancelled", EMAIL, "en",
+      "Your order was cancelled",
+      "Hello {{name}},\n\n"
+      "your order over {{total}} was cancelled: {{reason}}.\n\n"
+      "Order: {{order}}" },
+    { "order.cancelled", EMAIL, "de",
+      "Ihre Bestellung wurde storniert",
+      "Guten Tag {{name}},\n\n"
+      "Ihre Bestellung über {{total}} wurde storniert: {{reason}}.\n\n"
+      "Bestellung: {{order}}" },
+
+    { "payment.refunded", EMAIL, "en",
+      "Your payment was refunded",
+      "Hello {{name}},\n\n"
+      "{{total}} were paid back to you.\n\n"
+      "Order: {{order}}" },
+    { "payment.refunded", EMAIL, "de",
+      "Ihre Zahlung wurde erstattet",
+      "Guten Tag {{name}},\n\n"
+      "{{total}} wurden Ihnen erstattet.\n\n"
+      "Bestellung: {{order}}" },
+
+    { "verify_email", EMAIL, "en",
+      "Please confirm your e-mail address",
+      "Please open this link to confirm that this address is yours:\n\n"
+      "{{link}}\n\n"
+      "If you did not ask for this, ignore it." },
+    { "verify_email", EMAIL, "de",
+      "Bitte bestätigen Sie Ihre E-Mail-Adresse",
+      "Bitte öffnen Sie diesen Link, um Ihre Adresse zu bestätigen:\n\n"
+      "{{link}}\n\n"
+      "Wenn Sie das nicht angefordert haben, ist nichts zu tun." },
+
+    { "reset_password", EMAIL, "en",
+      "Your new password",
+      "Please open this link to choose a new password:\n\n"
+      "{{link}}\n\n"
+      "If you did not ask for this, ignore it; your password stays as it "
+      "is." },
+    { "reset_password", EMAIL, "de",
+      "Ihr neues Passwort",
+      "Bitte öffnen Sie diesen Link, um ein neues Passwort zu wählen:\n\n"
+      "{{link}}\n\n"
+      "Wenn Sie das nicht angefordert haben, ist nichts zu tun; Ihr "
+      "Passwort\n"
+      "bleibt, wie es ist." },
+
+    { "password_changed", EMAIL, "en",
+      "Your password was changed",
+      "Hello {{name}},\n\n"
+      "the password of your account was changed. If that was not you, "
+      "please\n"
+      "ask for a new one at once." },
+    { "password_changed", EMAIL, "de",
+      "Ihr Passwort wurde geändert",
+      "Guten Tag {{name}},\n\n"
+      "das Passwort Ihres Kontos wurde geändert. Wenn Sie das nicht "
+      "waren,\n"
+      "fordern Sie bitte sofort ein neues an." },
+
+    { "address_taken", EMAIL, "en",
+      "You have an account already",
+      "Somebody, probably you, wanted to register with this address. "
+      "There is\n"
+      "an account for it already. If you forgot its password, ask for a "
+      "new\n"
+      "one." },
+    { "address_taken", EMAIL, "de",
+      "Sie haben schon ein Konto",
+      "Jemand, wahrscheinlich Sie, wollte sich mit dieser Adresse "
+      "anmelden.\n"
+      "Dafür gibt es schon ein Konto. Wenn Sie das Passwort vergessen "
+      "haben,\n"
+      "fordern Sie ein neues an." },
+
+    { "email_changed", EMAIL, "en",
+      "Your e-mail address was changed",
+      "Hello {{name}},\n\n"
+      "the e-mail address of your account was changed to another one. If "
+      "that\n"
+      "was not you, please tell us at once." },
+    { "email_changed", EMAIL, "de",
+      "Ihre E-Mail-Adresse wurde geändert",
+      "Guten Tag {{name}},\n\n"
+      "die E-Mail-Adresse Ihres Kontos wurde durch eine andere ersetzt. "
+      "Wenn\n"
+      "Sie das nicht waren, sagen Sie uns bitte sofort Bescheid." },
 
     { NULL, NULL, NULL, NULL, NULL }
 };
