@@ -270,6 +270,28 @@ sub sqitch {
 }
 
 
+# What sql/SERVICE/audit.sql finds, a line each; after some SQL that is undone
+# again, if told.
+sub audit {
+    my ($self, $service, $uri, $sql) = @_;
+
+    my $file = source_dir() . "/sql/$service/audit.sql";
+    my ($status, $output) = run_command(command => [
+        program('psql'), '-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1',
+        '-d', $uri, '-1', defined $sql ? ('-c', $sql) : (), '-f', $file,
+        defined $sql ? ('-c', 'rollback') : ()
+    ]);
+    die "audit of $service: $output\n" if $status != 0;
+
+    # rollback has ended what psql would commit
+    $output =~ s/^psql:.*WARNING:.*no transaction.*\n?//mg;
+    $output =~ s/^WARNING: .*no transaction.*\n?//mg;
+    chomp $output;
+
+    return $output;
+}
+
+
 # Runs SQL and returns its rows as text: columns divided by "|", one row a
 # line, without the last line's end.  Dies with the error.
 sub psql {
