@@ -174,13 +174,20 @@ warren_notifications_LDADD = $(LDADD) $(CURL_LIBS) $(CRYPTO_LIBS)
 warren_orders_SOURCES = \
 	workers/orders/main.c \
 	workers/orders/orders.h \
+	workers/orders/orders_cancel.c \
 	workers/orders/orders_create.c \
+	workers/orders/orders_expire.c \
+	workers/orders/orders_fact.c \
 	workers/orders/orders_get.c \
+	workers/orders/orders_history.c \
+	workers/orders/orders_init.c \
 	workers/orders/orders_json.c \
 	workers/orders/orders_json.h \
 	workers/orders/orders_list.c \
 	workers/orders/orders_price.c \
 	workers/orders/orders_price.h \
+	workers/orders/orders_saga.c \
+	workers/orders/orders_saga.h \
 	workers/orders/orders_store.c \
 	workers/orders/orders_store.h
 

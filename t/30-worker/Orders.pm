@@ -166,6 +166,15 @@ sub heard {
     my ($self, $order) = @_;
 
     $self->settle();
+    $self->listen();
+
+    return $self->{heard}{$order} // [];
+}
+
+
+# What was announced so far, by orders.
+sub listen {
+    my ($self) = @_;
 
     while (my $message = $self->{ear}->next_delivery(0.05)) {
         my $event = $json->decode($message->{body});
@@ -175,7 +184,7 @@ sub heard {
         push @{ $self->{heard}{ $event->{subject} } }, $event;
     }
 
-    return $self->{heard}{$order} // [];
+    return $self->{heard};
 }
 
 

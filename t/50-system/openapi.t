@@ -222,6 +222,22 @@ sub orders {
     try('get_order', 200, 'the order',
         path => { id => $answer->{json}{id} });
     try('get_order', 404, 'another’s', path => { id => $nobody });
+    try('list_orders', 200, 'of a status', query => 'status=cancelled');
+    try('list_orders', 400, 'of none', query => 'status=lost');
+    try('get_history', 200, 'its history',
+        path => { id => $answer->{json}{id} });
+    try('get_history', 404, 'another’s', path => { id => $nobody });
+
+    # not paid before it is cancelled
+    my @slow = map { {
+        path => { id => $system->post('/orders', {
+            %$order, payment_method => 'tok_slow'
+        }, authorization => "Bearer $token")->{json}{id} }
+    } } 1, 2;
+    try_key('cancel_order', 200, @slow);
+    try('cancel_order', 409, 'it is cancelled', %{ $slow[0] });
+    try('cancel_order', 404, 'another’s', path => { id => $nobody });
+    try('get_order', 200, 'cancelled', %{ $slow[0] });
 }
 
 

@@ -87,24 +87,61 @@ sub order {
     is_deeply([map { $_->{id} } @{ $answer->{json}{orders} }], [$order],
               'it is in the list');
 
-    my $list = $answer->{json};
     $answer = $system->get('/me/overview', bearer($token));
     is($answer->{status}, 200, 'a page has both') or diag($answer->{body});
     is($answer->{json}{user}{name}, 'Ada', 'who it is');
-    is_deeply($answer->{json}{orders}, $list, 'and what was ordered');
+    is_deeply([map { $_->{id} } @{ $answer->{json}{orders}{orders} }], [$order],
+              'and what was ordered');
 
     my $titles = wait_for(sub {
         my $answer = $system->get('/notifications', bearer($token));
         my @titles = map { $_->{title} }
                      @{ $answer->{json}{notifications} // [] };
-        @titles == 2 && "@titles";
-    }, 20, 'two notifications');
-    is($titles, 'Order placed Welcome, Ada',
-       'and a notification tells of it, above the welcome');
+        "@titles" =~ /Order confirmed/ && "@titles";
+    }, 40, 'the end of it');
+    like($titles, qr/Order placed.* Welcome, Ada\z/,
+         'and notifications tell of it, above the welcome');
 
+    ended($order);
     keyed($lines);
 
     return $order;
+}
+
+
+# It was held and paid by others, and says so.
+sub ended {
+    my ($order) = @_;
+
+    my $answer = $system->get("/orders/$order", bearer($token));
+    is($answer->{json}{status}, 'confirmed', 'an order comes to its end');
+
+    $answer = $system->get("/orders/$order/history", bearer($token));
+    is(join(' ', map { $_->{what} } @{ $answer->{json}{history} }),
+       'order.placed stock.reserved payment.captured order.confirmed',
+       'and tells how') or diag($answer->{body});
+
+    is($system->post("/orders/$order/cancel", undef, bearer($token))
+       ->{status}, 409, 'and is not cancelled any more');
+    is($system->get('/orders?status=confirmed', bearer($token))
+       ->{json}{orders}[0]{id}, $order, 'nor in other lists than its own');
+    is_deeply($system->get('/orders?status=cancelled', bearer($token))
+              ->{json}{orders}, [], 'those have others');
+
+    my $other = $system->post('/orders', {
+        payment_method => 'tok_declined',
+        lines => [{ product_id => 'tea', quantity => 1 }]
+    }, bearer($token))->{json}{id};
+    wait_for(sub {
+        $answer = $system->get("/orders/$other", bearer($token));
+        $answer->{json}{status} eq 'cancelled';
+    }, 40, 'what is not paid');
+    is($answer->{json}{reason}, 'payment_declined',
+       'one that is not paid is cancelled');
+    wait_for(sub {
+        $system->get('/products/tea')->{json}{available} == 999_997
+    }, 40, 'its pieces');
+    pass('and its pieces are there for others');
 }
 
 
@@ -121,7 +158,7 @@ sub keyed {
         or diag($answers[0]{body});
     is($answers[1]{status}, 201, 'and once more is no error');
     is($answers[1]{json}{id}, $answers[0]{json}{id}, 'but the same order');
-    is($system->psql('orders', 'select count(*) from orders'), 2,
+    is($system->psql('orders', 'select count(*) from orders'), 3,
        'which is stored once');
 
     $send[1] = { %order, currency => 'USD' };

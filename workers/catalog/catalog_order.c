@@ -114,8 +114,10 @@ catalog_on_order_confirmed(struct wr_request *req)
 
 /*
  * An order that was cancelled in the meantime holds nothing, and rightly so:
- * this event is the older one.  If it counts on what it does not hold, somebody
- * must see to it: it becomes a dead letter.
+ * this event is the older one.  Of one that has expired stock.released was
+ * told, upon which orders cancels what it has confirmed.  One that never held
+ * anything cannot be confirmed: somebody must see to it, and it becomes a dead
+ * letter.
  */
 
 static enum wr_outcome
@@ -132,9 +134,8 @@ confirmed_late(struct wr_request *req, const char *state, const char *reason)
     }
 
     if (reason != NULL && strcmp(reason, "expired") == 0) {
-        return wr_refuse(req, WIRE_ERROR_CONFLICT,
-                         "the order was confirmed and holds nothing: its "
-                         "reservation had expired");
+        wr_log_warn(wr_request_log(req), "the order was confirmed after its "
+                    "reservation had expired: orders compensates");
     }
 
     return WR_DONE;

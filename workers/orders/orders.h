@@ -12,6 +12,8 @@
 #include "warren.h"
 
 
+#define ORDERS_NAME            "orders"
+
 /* lines of an order */
 #define ORDERS_LINES_MAX       100
 
@@ -29,11 +31,20 @@
    exactly */
 #define ORDERS_CENTS_MAX       9007199254740991
 
-/* without it an order is not placed */
+/* without it an order is neither placed nor cancelled */
 #define ORDERS_SCOPE_WRITE     "orders:write"
 
-/* what becomes of an order; sql/orders knows these words, too */
+/* the service's own command, and its settings */
+#define ORDERS_EXPIRE          "expire_orders"
+#define ORDERS_RESERVATION_TIMEOUT  "reservation.timeout"
+#define ORDERS_PAYMENT_TIMEOUT      "payment.timeout"
+
+/* what becomes of an order: its status, whose words sql/orders knows, too */
 #define ORDERS_PLACED          "placed"
+#define ORDERS_RESERVED        "reserved"
+#define ORDERS_PAID            "paid"       /* not known to be reserved yet */
+#define ORDERS_CONFIRMED       "confirmed"
+#define ORDERS_CANCELLED       "cancelled"
 
 
 struct order_line {
@@ -56,6 +67,20 @@ struct order {
     struct order_line   lines[ORDERS_LINES_MAX];
 };
 
+/* what every lane has: wr_request_state(); intervals of PostgreSQL's */
+
+struct orders_state {
+    const char         *reservation_timeout;
+    const char         *payment_timeout;
+};
+
+/* whose rows handlers lock; main.c has it */
+extern const struct wr_key_table *const  orders_table;
+
+
+/* Reads the settings.  Returns -1 with the reason if one is out of bounds. */
+int orders_init(const struct wr_settings *settings, void **state_r,
+    const char **error_r);
 
 /* create_order: asks catalog for the prices, stores the order and announces it;
    201. */
@@ -67,11 +92,32 @@ enum wr_outcome orders_get_gather(struct wr_request *req);
 void orders_get_load(struct wr_request *req);
 enum wr_outcome orders_get(struct wr_request *req);
 
-/* list_orders: a page of the person's orders, the newest first; "limit" and
-   "cursor". */
+/* get_history: what happened to the order "id", in turn; another's is 404.
+   .gather is that of get_order. */
+void orders_history_load(struct wr_request *req);
+enum wr_outcome orders_history(struct wr_request *req);
+
+/* list_orders: a page of the person's orders, the newest first; "status",
+   "limit" and "cursor". */
 enum wr_outcome orders_list_gather(struct wr_request *req);
 void orders_list_load(struct wr_request *req);
 enum wr_outcome orders_list(struct wr_request *req);
+
+/* cancel_order: the order "id", unless it is confirmed or over, 409; another's
+   is 404. */
+enum wr_outcome orders_cancel_gather(struct wr_request *req);
+void orders_cancel_keys(struct wr_request *req);
+void orders_cancel_load(struct wr_request *req);
+enum wr_outcome orders_cancel(struct wr_request *req);
+
+/* stock.* and payment.*: what others did about an order is noted, and takes it
+   a step further. */
+enum wr_outcome orders_fact_gather(struct wr_request *req);
+void orders_fact_keys(struct wr_request *req);
+enum wr_outcome orders_fact(struct wr_request *req);
+
+/* ORDERS_EXPIRE: cancels what waits for too long. */
+enum wr_outcome orders_expire(struct wr_request *req);
 
 
 #endif /* ORDERS_H */

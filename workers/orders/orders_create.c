@@ -55,11 +55,12 @@ orders_create_gather(struct wr_request *req)
 enum wr_outcome
 orders_create(struct wr_request *req)
 {
-    size_t            len;
-    const char       *json;
-    struct order     *order;
-    enum wr_outcome   outcome;
-    struct wr_arena  *arena;
+    size_t                len;
+    const char           *json;
+    struct order         *order;
+    enum wr_outcome       outcome;
+    struct wr_arena      *arena;
+    struct orders_state  *state;
 
     order = wr_request_get(req);
     outcome = orders_price_take(req, order);
@@ -69,7 +70,9 @@ orders_create(struct wr_request *req)
     }
 
     arena = wr_request_arena(req);
-    orders_store_insert(wr_request_tx(req), arena, order);
+    state = wr_request_state(req);
+    orders_store_insert(wr_request_tx(req), arena, order,
+                        state->reservation_timeout);
 
     json = orders_json_write(arena, order, true, &len);
     wr_event(req, "order.placed", order->id, 1, json, len);

@@ -4,16 +4,20 @@
  * Shows people their orders, a page at a time, the newest first.
  */
 
+#include <string.h>
+
 #include "orders.h"
 #include "orders_store.h"
 
 
 struct list {
     struct wr_page    page;
+    const char       *status;       /* NULL: any */
     struct wr_rows   *rows;
 };
 
 
+static bool read_status(struct wr_request *req, const char **status_r);
 static void put_order(struct wr_json_writer *writer, struct wr_rows *rows,
     int row);
 
@@ -41,6 +45,12 @@ orders_list_gather(struct wr_request *req)
         return wr_refuse(req, WIRE_ERROR_INVALID, detail);
     }
 
+    if (!read_status(req, &list->status)) {
+        return wr_refuse(req, WIRE_ERROR_INVALID,
+                         "status must be placed, reserved, paid, confirmed or "
+                         "cancelled");
+    }
+
     wr_request_set(req, list);
 
     return WR_DONE;
@@ -54,7 +64,7 @@ orders_list_load(struct wr_request *req)
 
     list = wr_request_get(req);
     list->rows = orders_store_page(wr_request_tx(req), wr_request_sub(req),
-                                   list->page.before, list->page.count);
+                                   list->status, &list->page);
 }
 
 
@@ -97,6 +107,37 @@ orders_list(struct wr_request *req)
     wr_reply(req, 200, json, len);
 
     return WR_DONE;
+}
+
+
+/* A field of a form that was left empty asks for nothing. */
+
+static bool
+read_status(struct wr_request *req, const char **status_r)
+{
+    static const char *const  all[] = {
+        ORDERS_PLACED, ORDERS_RESERVED, ORDERS_PAID, ORDERS_CONFIRMED,
+        ORDERS_CANCELLED
+    };
+
+    size_t       i;
+    const char  *text;
+
+    *status_r = NULL;
+    text = wr_request_arg(req, "status");
+
+    if (text == NULL || text[0] == '\0') {
+        return true;
+    }
+
+    for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        if (strcmp(all[i], text) == 0) {
+            *status_r = all[i];
+            return true;
+        }
+    }
+
+    return false;
 }
 
 
