@@ -27,6 +27,7 @@
 #define WIRE_EXCHANGE_AGAIN           "again"
 #define WIRE_EXCHANGE_PARK            "park"
 #define WIRE_EXCHANGE_LIMITS          "limits"
+#define WIRE_EXCHANGE_DROPPED         "dropped"
 #define WIRE_EXCHANGE_RETRY_PREFIX    "retry."
 #define WIRE_EXCHANGE_ORDERED_PREFIX  "ordered."
 
@@ -46,6 +47,7 @@
 #define WIRE_RPC_TTL_MS               60000
 #define WIRE_RPC_POLICY_MAX_LENGTH    4096
 #define WIRE_REPLY_QUEUE_MAX_LENGTH   100000
+#define WIRE_STREAM_QUEUE_MAX_LENGTH  10000
 #define WIRE_RETRY_MAX_LENGTH         100000
 #define WIRE_UNROUTED_MAX_LENGTH      1000
 #define WIRE_DELIVERY_LIMIT           1000

@@ -200,6 +200,52 @@ typedef struct {
 } ngx_amqp_listener_t;
 
 
+/*
+ * What a subscriber is told.  It lies in the connection's memory and is gone
+ * when the handler returns.
+ */
+
+typedef struct {
+    ngx_str_t                    routing_key;
+    ngx_str_t                    message_id;  /* may be empty */
+    ngx_str_t                    type;        /* may be empty */
+
+    /* data is NULL: too large, or its headers are nested too deep */
+    ngx_str_t                    body;
+} ngx_amqp_news_t;
+
+
+/*
+ * Const, and outlives the connection.  Its handlers may bind and unbind, and
+ * must not close the connection.
+ */
+
+typedef struct {
+    ngx_str_t                    exchange;    /* topic; it exists */
+    ngx_str_t                    user;        /* whose messages are believed */
+    ngx_uint_t                   max_length;  /* of the queue */
+    size_t                       max_body;
+    void                        *data;
+
+    /* keys may be bound; none is */
+    void                       (*ready)(void *data);
+
+    /* nothing is bound any more, and no answer will come */
+    void                       (*lost)(void *data);
+
+    /*
+     * The broker has done what it was asked longest ago, which was a bind
+     * unless is_unbind.  NGX_ERROR: it was not asked for that.
+     */
+    ngx_int_t                  (*done)(void *data, ngx_uint_t is_unbind);
+
+    /* the queue was full: messages that came before this one are missing */
+    void                       (*dropped)(void *data);
+
+    void                       (*news)(void *data, ngx_amqp_news_t *news);
+} ngx_amqp_subscriber_t;
+
+
 /* belongs to the requester, who sets the first fields and keeps it in place */
 
 struct ngx_amqp_call_s {
@@ -239,6 +285,23 @@ ngx_amqp_connection_t *ngx_amqp_connect(ngx_cycle_t *cycle,
 ngx_amqp_connection_t *ngx_amqp_listen(ngx_cycle_t *cycle,
     const ngx_amqp_broker_t *broker, ngx_amqp_counters_t *counters,
     const ngx_amqp_listener_t *listener);
+
+/*
+ * A connection that only consumes and binds, so that no alarm blocks it: what
+ * is said on the subscriber's exchange by its user, under the keys that are
+ * bound, goes to its handlers.  Else as ngx_amqp_connect().
+ */
+ngx_amqp_connection_t *ngx_amqp_subscribe(ngx_cycle_t *cycle,
+    const ngx_amqp_broker_t *broker, ngx_amqp_counters_t *counters,
+    const ngx_amqp_subscriber_t *subscriber);
+
+/*
+ * Ask the broker to bind a key of the subscriber's exchange, or to bind it no
+ * longer.  NGX_OK: done() will tell, or lost(); NGX_DECLINED: not connected;
+ * NGX_ERROR: memory, or the key is too long.
+ */
+ngx_int_t ngx_amqp_bind(ngx_amqp_connection_t *ac, const ngx_str_t *key);
+ngx_int_t ngx_amqp_unbind(ngx_amqp_connection_t *ac, const ngx_str_t *key);
 
 /*
  * For exit_process: writes channel.close and connection.close once, waits for

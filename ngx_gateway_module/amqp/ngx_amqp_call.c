@@ -469,6 +469,10 @@ ngx_amqp_calls_lost(ngx_amqp_connection_t *ac)
             ngx_amqp_call_end(ac, ac->slots[i].call, NGX_AMQP_LOST, NULL);
         }
     }
+
+    if (ac->subscriber) {
+        ac->subscriber->lost(ac->subscriber->data);
+    }
 }
 
 

@@ -214,9 +214,21 @@ ngx_amqp_channel_method(ngx_amqp_connection_t *ac, ngx_amqp_method_t *method)
     switch (method->id) {
 
     case NGX_AMQP_BASIC_DELIVER:
+        ac->content.method = method->id;
+        return ac->subscriber ? ngx_amqp_feed_deliver(ac, method) : NGX_OK;
+
     case NGX_AMQP_BASIC_RETURN:
         ac->content.method = method->id;
         return NGX_OK;
+
+    case NGX_AMQP_QUEUE_BIND_OK:
+    case NGX_AMQP_QUEUE_UNBIND_OK:
+
+        if (ac->subscriber) {
+            return ngx_amqp_feed_done(ac, method);
+        }
+
+        break;
 
     case NGX_AMQP_BASIC_ACK:
     case NGX_AMQP_BASIC_NACK:
@@ -371,7 +383,7 @@ ngx_amqp_content_judge(ngx_amqp_connection_t *ac)
         return NGX_OK;
     }
 
-    if (ac->listener) {
+    if (ac->listener || ac->subscriber) {
         ngx_amqp_content_judge_news(ac);
         return NGX_OK;
     }
@@ -419,11 +431,30 @@ ngx_amqp_content_judge(ngx_amqp_connection_t *ac)
 static void
 ngx_amqp_content_judge_news(ngx_amqp_connection_t *ac)
 {
-    const ngx_str_t     *user;
+    size_t               max_body;
+    const ngx_str_t     *user, *exchange;
     ngx_amqp_content_t  *content;
 
     content = &ac->content;
-    user = &ngx_amqp_target(ac)->url->user;
+
+    /* that something is missing is true whoever said it */
+
+    if (content->is_dropped) {
+        content->skip = 1;
+        ac->subscriber->dropped(ac->subscriber->data);
+        return;
+    }
+
+    if (ac->subscriber) {
+        user = &ac->subscriber->user;
+        exchange = &ac->subscriber->exchange;
+        max_body = ac->subscriber->max_body;
+
+    } else {
+        user = &ngx_amqp_target(ac)->url->user;
+        exchange = &ac->listener->exchange;
+        max_body = ac->listener->max_body;
+    }
 
     if (content->props.user_id.len != user->len
         || ngx_memcmp(content->props.user_id.data, user->data, user->len) != 0)
@@ -432,16 +463,22 @@ ngx_amqp_content_judge_news(ngx_amqp_connection_t *ac)
 
         ngx_log_error(NGX_LOG_WARN, &ac->log, 0,
                       "message of user \"%V\" in \"%V\" is dropped",
-                      &content->props.user_id, &ac->listener->exchange);
+                      &content->props.user_id, exchange);
 
         content->skip = 1;
         return;
     }
 
-    if (content->props.bad_headers
-        || content->props.body_size > ac->listener->max_body)
-    {
-        content->skip = 1;
+    if (!content->props.bad_headers && content->props.body_size <= max_body) {
+        return;
+    }
+
+    content->skip = 1;
+
+    if (ac->subscriber) {
+        ngx_amqp_feed_news(ac, NULL);
+
+    } else {
         ac->listener->handler(ac->listener->data, NULL);
     }
 }
@@ -542,6 +579,9 @@ ngx_amqp_content_done(ngx_amqp_connection_t *ac, ngx_str_t *body)
     } else if (!content->skip && ac->listener) {
         ngx_amqp_count(ac, replies, 1);
         ac->listener->handler(ac->listener->data, body);
+
+    } else if (!content->skip && ac->subscriber) {
+        ngx_amqp_feed_news(ac, body);
 
     } else if (!content->skip) {
 

@@ -19,7 +19,8 @@
 
 static ngx_amqp_connection_t *ngx_amqp_create(ngx_cycle_t *cycle,
     const ngx_amqp_broker_t *broker, ngx_amqp_counters_t *counters,
-    const ngx_amqp_listener_t *listener);
+    const ngx_amqp_listener_t *listener,
+    const ngx_amqp_subscriber_t *subscriber);
 static ngx_int_t ngx_amqp_init(ngx_amqp_connection_t *ac, ngx_cycle_t *cycle);
 static void ngx_amqp_init_timer(ngx_amqp_connection_t *ac, ngx_event_t *ev,
     ngx_event_handler_pt handler);
@@ -45,7 +46,7 @@ ngx_amqp_connection_t *
 ngx_amqp_connect(ngx_cycle_t *cycle, const ngx_amqp_broker_t *broker,
     ngx_amqp_counters_t *counters)
 {
-    return ngx_amqp_create(cycle, broker, counters, NULL);
+    return ngx_amqp_create(cycle, broker, counters, NULL, NULL);
 }
 
 
@@ -53,13 +54,22 @@ ngx_amqp_connection_t *
 ngx_amqp_listen(ngx_cycle_t *cycle, const ngx_amqp_broker_t *broker,
     ngx_amqp_counters_t *counters, const ngx_amqp_listener_t *listener)
 {
-    return ngx_amqp_create(cycle, broker, counters, listener);
+    return ngx_amqp_create(cycle, broker, counters, listener, NULL);
+}
+
+
+ngx_amqp_connection_t *
+ngx_amqp_subscribe(ngx_cycle_t *cycle, const ngx_amqp_broker_t *broker,
+    ngx_amqp_counters_t *counters, const ngx_amqp_subscriber_t *subscriber)
+{
+    return ngx_amqp_create(cycle, broker, counters, NULL, subscriber);
 }
 
 
 static ngx_amqp_connection_t *
 ngx_amqp_create(ngx_cycle_t *cycle, const ngx_amqp_broker_t *broker,
-    ngx_amqp_counters_t *counters, const ngx_amqp_listener_t *listener)
+    ngx_amqp_counters_t *counters, const ngx_amqp_listener_t *listener,
+    const ngx_amqp_subscriber_t *subscriber)
 {
     ngx_pool_t             *pool;
     ngx_pool_cleanup_t     *cln;
@@ -79,6 +89,7 @@ ngx_amqp_create(ngx_cycle_t *cycle, const ngx_amqp_broker_t *broker,
     ac->pool = pool;
     ac->broker = broker;
     ac->listener = listener;
+    ac->subscriber = subscriber;
     ac->counters = counters;
 
     /* requests that end at exit still ask it, so it goes with the cycle */
@@ -157,9 +168,10 @@ ngx_amqp_init(ngx_amqp_connection_t *ac, ngx_cycle_t *cycle)
     p = ngx_snprintf(ac->name.data, NGX_AMQP_SHORT_MAX, "gateway.%V.%P",
                      &cycle->hostname, ngx_pid);
 
-    if (ac->listener) {
+    if (ac->listener || ac->subscriber) {
         p = ngx_snprintf(p, ac->name.data + NGX_AMQP_SHORT_MAX - p, ".%V",
-                         &ac->listener->exchange);
+                         ac->listener ? &ac->listener->exchange
+                                      : &ac->subscriber->exchange);
     }
 
     ac->name.len = p - ac->name.data;

@@ -48,6 +48,8 @@ static int ngx_amqp_method_write(ngx_amqp_codec_t *codec,
     const ngx_amqp_method_t *method, amqp_bytes_t out);
 static int ngx_amqp_start_ok_write(const ngx_amqp_method_t *method,
     amqp_bytes_t out);
+static int ngx_amqp_declare_write(const ngx_amqp_method_t *method,
+    amqp_bytes_t out);
 static ngx_int_t ngx_amqp_header_strip(ngx_str_t *payload,
     ngx_amqp_properties_t *props);
 static ngx_int_t ngx_amqp_headers_read(amqp_table_t *table, ngx_pool_t *pool,
@@ -83,6 +85,8 @@ static const ngx_amqp_method_info_t  ngx_amqp_methods[] = {
     { NGX_AMQP_QUEUE_DECLARE_OK,     "queue.declare-ok",     1 },
     { NGX_AMQP_QUEUE_BIND,           "queue.bind",           0 },
     { NGX_AMQP_QUEUE_BIND_OK,        "queue.bind-ok",        1 },
+    { NGX_AMQP_QUEUE_UNBIND,         "queue.unbind",         0 },
+    { NGX_AMQP_QUEUE_UNBIND_OK,      "queue.unbind-ok",      1 },
     { NGX_AMQP_BASIC_CONSUME,        "basic.consume",        0 },
     { NGX_AMQP_BASIC_CONSUME_OK,     "basic.consume-ok",     1 },
     { NGX_AMQP_BASIC_CANCEL,         "basic.cancel",         1 },
@@ -294,6 +298,7 @@ ngx_amqp_method_read(ngx_amqp_method_t *method, void *decoded)
     amqp_basic_ack_t           *ack;
     amqp_basic_nack_t          *nack;
     amqp_basic_return_t        *returned;
+    amqp_basic_deliver_t       *deliver;
     amqp_channel_close_t       *close;
     amqp_connection_tune_t     *tune;
 
@@ -340,6 +345,12 @@ ngx_amqp_method_read(ngx_amqp_method_t *method, void *decoded)
     case NGX_AMQP_BASIC_CANCEL:
         method->name =
             ngx_amqp_str(((amqp_basic_cancel_t *) decoded)->consumer_tag);
+        break;
+
+    case NGX_AMQP_BASIC_DELIVER:
+        deliver = decoded;
+        method->name = ngx_amqp_str(deliver->consumer_tag);
+        method->routing_key = ngx_amqp_str(deliver->routing_key);
         break;
 
     case NGX_AMQP_BASIC_RETURN:
@@ -406,7 +417,9 @@ ngx_amqp_method_fits(const ngx_amqp_method_t *method)
     if (method->name.len > NGX_AMQP_SHORT_MAX
         || method->text.len > NGX_AMQP_SHORT_MAX
         || method->exchange.len > NGX_AMQP_SHORT_MAX
-        || method->routing_key.len > NGX_AMQP_SHORT_MAX)
+        || method->routing_key.len > NGX_AMQP_SHORT_MAX
+        || method->dead_exchange.len > NGX_AMQP_SHORT_MAX
+        || method->dead_key.len > NGX_AMQP_SHORT_MAX)
     {
         return NGX_ERROR;
     }
@@ -422,7 +435,8 @@ ngx_amqp_method_size(const ngx_amqp_method_t *method)
 
     return 512 + NGX_AMQP_FRAME_ENVELOPE + method->text.len
            + 2 * method->name.len + method->exchange.len
-           + method->routing_key.len + method->response.len;
+           + method->routing_key.len + method->response.len
+           + method->dead_exchange.len + method->dead_key.len;
 }
 
 
@@ -430,16 +444,14 @@ static int
 ngx_amqp_method_write(ngx_amqp_codec_t *codec,
     const ngx_amqp_method_t *method, amqp_bytes_t out)
 {
-    amqp_table_entry_t  args[2];
-
     union {
         amqp_connection_tune_ok_t    tune_ok;
         amqp_connection_open_t       open;
         amqp_connection_close_t      close;
         amqp_channel_close_t         channel_close;
         amqp_channel_flow_ok_t       flow_ok;
-        amqp_queue_declare_t         declare;
         amqp_queue_bind_t            bind;
+        amqp_queue_unbind_t          unbind;
         amqp_basic_consume_t         consume;
     } m;
 
@@ -449,6 +461,9 @@ ngx_amqp_method_write(ngx_amqp_codec_t *codec,
 
     case NGX_AMQP_CONNECTION_START_OK:
         return ngx_amqp_start_ok_write(method, out);
+
+    case NGX_AMQP_QUEUE_DECLARE:
+        return ngx_amqp_declare_write(method, out);
 
     case NGX_AMQP_CONNECTION_TUNE_OK:
         m.tune_ok.channel_max = (uint16_t) method->channel_max;
@@ -474,25 +489,16 @@ ngx_amqp_method_write(ngx_amqp_codec_t *codec,
         m.flow_ok.active = method->active;
         break;
 
-    case NGX_AMQP_QUEUE_DECLARE:
-        args[0].key = amqp_cstring_bytes("x-max-length");
-        args[0].value.kind = AMQP_FIELD_KIND_I32;
-        args[0].value.value.i32 = (int32_t) method->max_length;
-        args[1].key = amqp_cstring_bytes("x-overflow");
-        args[1].value.kind = AMQP_FIELD_KIND_UTF8;
-        args[1].value.value.bytes = amqp_cstring_bytes("drop-head");
-
-        m.declare.queue = ngx_amqp_bytes(&method->name);
-        m.declare.exclusive = 1;
-        m.declare.auto_delete = 1;
-        m.declare.arguments.num_entries = 2;
-        m.declare.arguments.entries = args;
-        break;
-
     case NGX_AMQP_QUEUE_BIND:
         m.bind.queue = ngx_amqp_bytes(&method->name);
         m.bind.exchange = ngx_amqp_bytes(&method->exchange);
         m.bind.routing_key = ngx_amqp_bytes(&method->routing_key);
+        break;
+
+    case NGX_AMQP_QUEUE_UNBIND:
+        m.unbind.queue = ngx_amqp_bytes(&method->name);
+        m.unbind.exchange = ngx_amqp_bytes(&method->exchange);
+        m.unbind.routing_key = ngx_amqp_bytes(&method->routing_key);
         break;
 
     case NGX_AMQP_BASIC_CONSUME:
@@ -563,6 +569,37 @@ ngx_amqp_start_ok_write(const ngx_amqp_method_t *method, amqp_bytes_t out)
 }
 
 
+static int
+ngx_amqp_declare_write(const ngx_amqp_method_t *method, amqp_bytes_t out)
+{
+    amqp_table_entry_t    args[4];
+    amqp_queue_declare_t  m;
+
+    ngx_memzero(&m, sizeof(m));
+
+    args[0].key = amqp_cstring_bytes("x-max-length");
+    args[0].value.kind = AMQP_FIELD_KIND_I32;
+    args[0].value.value.i32 = (int32_t) method->max_length;
+    args[1].key = amqp_cstring_bytes("x-overflow");
+    args[1].value.kind = AMQP_FIELD_KIND_UTF8;
+    args[1].value.value.bytes = amqp_cstring_bytes("drop-head");
+    args[2].key = amqp_cstring_bytes("x-dead-letter-exchange");
+    args[2].value.kind = AMQP_FIELD_KIND_UTF8;
+    args[2].value.value.bytes = ngx_amqp_bytes(&method->dead_exchange);
+    args[3].key = amqp_cstring_bytes("x-dead-letter-routing-key");
+    args[3].value.kind = AMQP_FIELD_KIND_UTF8;
+    args[3].value.value.bytes = ngx_amqp_bytes(&method->dead_key);
+
+    m.queue = ngx_amqp_bytes(&method->name);
+    m.exclusive = 1;
+    m.auto_delete = 1;
+    m.arguments.num_entries = method->dead_exchange.len ? 4 : 2;
+    m.arguments.entries = args;
+
+    return amqp_encode_method(method->id, &m, out);
+}
+
+
 ngx_int_t
 ngx_amqp_header_decode(ngx_amqp_codec_t *codec, ngx_str_t *payload,
     ngx_pool_t *pool, ngx_amqp_properties_t *props)
@@ -613,6 +650,10 @@ ngx_amqp_header_decode(ngx_amqp_codec_t *codec, ngx_str_t *payload,
 
     if (bp->_flags & AMQP_BASIC_MESSAGE_ID_FLAG) {
         props->message_id = ngx_amqp_str(bp->message_id);
+    }
+
+    if (bp->_flags & AMQP_BASIC_TYPE_FLAG) {
+        props->type = ngx_amqp_str(bp->type);
     }
 
     if (bp->_flags & AMQP_BASIC_USER_ID_FLAG) {

@@ -56,6 +56,8 @@
 #define NGX_AMQP_QUEUE_DECLARE_OK         0x0032000b
 #define NGX_AMQP_QUEUE_BIND               0x00320014
 #define NGX_AMQP_QUEUE_BIND_OK            0x00320015
+#define NGX_AMQP_QUEUE_UNBIND             0x00320032
+#define NGX_AMQP_QUEUE_UNBIND_OK          0x00320033
 #define NGX_AMQP_BASIC_CONSUME            0x003c0014
 #define NGX_AMQP_BASIC_CONSUME_OK         0x003c0015
 #define NGX_AMQP_BASIC_CANCEL             0x003c001e
@@ -103,6 +105,10 @@ typedef struct {
     /* queue.declare: x-max-length, oldest dropped first */
     ngx_uint_t                   max_length;
 
+    /* queue.declare: where what was dropped goes; empty: nowhere */
+    ngx_str_t                    dead_exchange;
+    ngx_str_t                    dead_key;
+
     ngx_uint_t                   channel_max;
     ngx_uint_t                   frame_max;
     ngx_uint_t                   heartbeat;   /* seconds */
@@ -118,6 +124,7 @@ typedef struct {
     ngx_str_t                    content_type;
     ngx_str_t                    correlation_id;
     ngx_str_t                    message_id;
+    ngx_str_t                    type;
     ngx_str_t                    user_id;
 
     /* strings and integers; what is of another kind is left out */

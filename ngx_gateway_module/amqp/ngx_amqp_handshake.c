@@ -39,6 +39,8 @@ static ngx_int_t ngx_amqp_send_bind(ngx_amqp_connection_t *ac,
     ngx_amqp_method_t *method);
 static ngx_int_t ngx_amqp_send_consume(ngx_amqp_connection_t *ac,
     ngx_amqp_method_t *method);
+static ngx_int_t ngx_amqp_consumed(ngx_amqp_connection_t *ac,
+    ngx_amqp_method_t *method);
 static ngx_int_t ngx_amqp_announce(ngx_amqp_connection_t *ac,
     ngx_amqp_method_t *method);
 static ngx_uint_t ngx_amqp_has_word(ngx_str_t *words, ngx_str_t *word);
@@ -93,10 +95,28 @@ static ngx_amqp_step_t  ngx_amqp_steps[] = {
       "binding reply queue" },
 
     { NGX_AMQP_BASIC_CONSUME_OK,
-      ngx_amqp_announce,
+      ngx_amqp_consumed,
       ngx_amqp_st_ready,
       "consume",
       "consuming replies" },
+
+    { NGX_AMQP_QUEUE_DECLARE_OK,
+      ngx_amqp_feed_bind,
+      ngx_amqp_st_feed_bind,
+      "feed",
+      "declaring queue of subscriber" },
+
+    { NGX_AMQP_QUEUE_BIND_OK,
+      ngx_amqp_feed_consume,
+      ngx_amqp_st_feed_consume,
+      "feed bind",
+      "binding queue of subscriber" },
+
+    { NGX_AMQP_BASIC_CONSUME_OK,
+      ngx_amqp_announce,
+      ngx_amqp_st_ready,
+      "feed consume",
+      "consuming queue of subscriber" },
 
     { 0, NULL, ngx_amqp_st_ready, "ready",
       "exchanging messages with broker" },
@@ -154,9 +174,17 @@ ngx_int_t
 ngx_amqp_handshake_method(ngx_amqp_connection_t *ac,
     ngx_amqp_method_t *method)
 {
-    ngx_amqp_step_t  *step;
+    ngx_amqp_step_t   *step;
+    ngx_amqp_state_e   next;
 
     step = &ngx_amqp_steps[ac->state];
+    next = step->next;
+
+    /* a subscriber has a second queue */
+
+    if (ac->state == ngx_amqp_st_consume && ac->subscriber) {
+        next = ngx_amqp_st_feed;
+    }
 
     if (method->id != step->expect) {
         ngx_log_error(NGX_LOG_ERR, &ac->log, 0,
@@ -172,11 +200,15 @@ ngx_amqp_handshake_method(ngx_amqp_connection_t *ac,
 
     /* each step has the time that connecting has */
 
-    if (step->next != ngx_amqp_st_ready) {
+    if (next != ngx_amqp_st_ready) {
         ngx_add_timer(&ac->deadline, ac->broker->connect_timeout);
     }
 
-    ngx_amqp_set_state(ac, step->next);
+    ngx_amqp_set_state(ac, next);
+
+    if (next == ngx_amqp_st_ready && ac->subscriber) {
+        ac->subscriber->ready(ac->subscriber->data);
+    }
 
     return NGX_OK;
 }
@@ -387,7 +419,10 @@ ngx_amqp_send_declare(ngx_amqp_connection_t *ac, ngx_amqp_method_t *method)
     ngx_memzero(&out, sizeof(ngx_amqp_method_t));
 
     out.id = NGX_AMQP_QUEUE_DECLARE;
-    out.max_length = WIRE_REPLY_QUEUE_MAX_LENGTH;
+
+    /* of what a subscriber has missed one message is enough */
+
+    out.max_length = ac->subscriber ? 1 : WIRE_REPLY_QUEUE_MAX_LENGTH;
 
     return ngx_amqp_output_method(ac, NGX_AMQP_CHANNEL, &out);
 }
@@ -419,6 +454,9 @@ ngx_amqp_send_bind(ngx_amqp_connection_t *ac, ngx_amqp_method_t *method)
 
     if (ac->listener) {
         out.exchange = ac->listener->exchange;
+
+    } else if (ac->subscriber) {
+        ngx_str_set(&out.exchange, WIRE_EXCHANGE_DROPPED);
     }
 
     return ngx_amqp_output_method(ac, NGX_AMQP_CHANNEL, &out);
@@ -433,10 +471,23 @@ ngx_amqp_send_consume(ngx_amqp_connection_t *ac, ngx_amqp_method_t *method)
     ngx_memzero(&out, sizeof(ngx_amqp_method_t));
 
     out.id = NGX_AMQP_BASIC_CONSUME;
-    out.name = ac->name;
     out.routing_key = ac->reply_queue;
 
+    /* a subscriber's tag is for what it reads */
+
+    if (ac->subscriber == NULL) {
+        out.name = ac->name;
+    }
+
     return ngx_amqp_output_method(ac, NGX_AMQP_CHANNEL, &out);
+}
+
+
+static ngx_int_t
+ngx_amqp_consumed(ngx_amqp_connection_t *ac, ngx_amqp_method_t *method)
+{
+    return ac->subscriber ? ngx_amqp_feed_declare(ac)
+                          : ngx_amqp_announce(ac, method);
 }
 
 

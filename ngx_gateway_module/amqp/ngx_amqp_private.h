@@ -11,6 +11,7 @@
  *     handshake   states, and the methods that lead to ready
  *     channel     frames and methods that may come in any state, contents
  *     call        the table of calls, publishing, confirms, ends
+ *     subscribe   what a connection that only consumes does otherwise
  *     frame       bytes; see ngx_amqp_frame.h
  */
 
@@ -70,6 +71,12 @@ typedef enum {
     ngx_amqp_st_bind,
     /* basic.consume is sent */
     ngx_amqp_st_consume,
+    /* of a subscriber: queue.declare of the queue that it reads is sent */
+    ngx_amqp_st_feed,
+    /* a first queue.bind of it is sent, which shows whether it may */
+    ngx_amqp_st_feed_bind,
+    /* basic.consume of it is sent */
+    ngx_amqp_st_feed_consume,
     /* calls may be published */
     ngx_amqp_st_ready,
     /* no socket; a timer will try again, or there is no address to try */
@@ -141,6 +148,12 @@ typedef struct {
     /* of the slot of the call that it replies to; not set with skip */
     uint64_t                     id;
 
+    /* of a subscriber: under which key it came */
+    ngx_str_t                    routing_key;
+
+    /* and whether it came from the queue of what was dropped */
+    unsigned                     is_dropped:1;
+
     /* where the body is put together; NULL while no part of it has come */
     u_char                      *body;
     u_char                      *last;
@@ -167,7 +180,8 @@ struct ngx_amqp_connection_s {
     ngx_socket_t                 ident;
 
     const ngx_amqp_broker_t     *broker;
-    const ngx_amqp_listener_t   *listener;    /* NULL: replies are taken */
+    const ngx_amqp_listener_t   *listener;    /* NULL: replies are taken, */
+    const ngx_amqp_subscriber_t *subscriber;  /* if this is NULL, too */
     ngx_amqp_counters_t         *counters;
     ngx_pool_t                  *pool;
     ngx_log_t                    log;
@@ -227,6 +241,10 @@ struct ngx_amqp_connection_s {
 
     ngx_str_t                    reply_queue;
     u_char                       reply_queue_data[NGX_AMQP_SHORT_MAX];
+
+    /* what a subscriber reads; reply_queue then has what was dropped there */
+    ngx_str_t                    feed;
+    u_char                       feed_data[NGX_AMQP_SHORT_MAX];
 
     ngx_amqp_slot_t             *slots;
     ngx_uint_t                   nslots;
@@ -413,7 +431,7 @@ ngx_amqp_call_t *ngx_amqp_call_of(ngx_amqp_connection_t *ac, uint64_t id);
 void ngx_amqp_call_end(ngx_amqp_connection_t *ac, ngx_amqp_call_t *call,
     ngx_amqp_end_e end, ngx_amqp_reply_t *reply);
 
-/* Ends all calls with NGX_AMQP_LOST. */
+/* Ends all calls with NGX_AMQP_LOST, and tells a subscriber. */
 void ngx_amqp_calls_lost(ngx_amqp_connection_t *ac);
 
 /*
@@ -422,6 +440,30 @@ void ngx_amqp_calls_lost(ngx_amqp_connection_t *ac);
  */
 ngx_int_t ngx_amqp_calls_confirm(ngx_amqp_connection_t *ac,
     ngx_amqp_method_t *method);
+
+
+/* ngx_amqp_subscribe.c */
+
+/*
+ * Steps of the handshake: declare the queue that is read, try to bind it,
+ * consume it.  NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_amqp_feed_declare(ngx_amqp_connection_t *ac);
+ngx_int_t ngx_amqp_feed_bind(ngx_amqp_connection_t *ac,
+    ngx_amqp_method_t *method);
+ngx_int_t ngx_amqp_feed_consume(ngx_amqp_connection_t *ac,
+    ngx_amqp_method_t *method);
+
+/* Notes what basic.deliver says of the content to come.  NGX_OK, NGX_ERROR. */
+ngx_int_t ngx_amqp_feed_deliver(ngx_amqp_connection_t *ac,
+    ngx_amqp_method_t *method);
+
+/* Takes queue.bind-ok or queue.unbind-ok.  NGX_OK, or NGX_ERROR when logged. */
+ngx_int_t ngx_amqp_feed_done(ngx_amqp_connection_t *ac,
+    ngx_amqp_method_t *method);
+
+/* Hands the content to the subscriber; body NULL: it is not kept. */
+void ngx_amqp_feed_news(ngx_amqp_connection_t *ac, ngx_str_t *body);
 
 
 #endif /* _NGX_AMQP_PRIVATE_H_INCLUDED_ */

@@ -47,8 +47,17 @@ typedef struct {
     ngx_atomic_t                 sync_refused;
     ngx_atomic_t                 sync_dropped;
 
+    ngx_atomic_t                 stream_opened;
+    ngx_atomic_t                 stream_refused;
+    ngx_atomic_t                 stream_resumed;
+    ngx_atomic_t                 stream_events;
+    ngx_atomic_t                 stream_doubles;
+    ngx_atomic_t                 stream_slow;
+    ngx_atomic_t                 stream_dropped;
+
     ngx_amqp_counters_t          amqp;
     ngx_amqp_counters_t          sync_amqp;   /* of their connections */
+    ngx_amqp_counters_t          stream_amqp; /* of those of streams */
 } ngx_http_gateway_stats_t;
 
 
@@ -62,6 +71,7 @@ extern ngx_module_t  ngx_http_gateway_deprecated_module;
 extern ngx_module_t  ngx_http_gateway_route_module;
 extern ngx_module_t  ngx_http_gateway_send_module;
 extern ngx_module_t  ngx_http_gateway_part_module;
+extern ngx_module_t  ngx_http_gateway_stream_module;
 extern ngx_module_t  ngx_http_gateway_inflight_module;
 extern ngx_module_t  ngx_http_gateway_etag_module;
 extern ngx_module_t  ngx_http_gateway_idempotency_module;
@@ -193,6 +203,12 @@ void ngx_http_gateway_jwt_forgive(ngx_http_request_t *r);
  */
 ngx_int_t ngx_http_gateway_jwt_claim(ngx_http_request_t *r, ngx_str_t *name,
     ngx_str_t *value);
+
+/*
+ * Why the token that was accepted for this request would be refused by now, for
+ * its time or because it was revoked; NULL: it would not, or there was none.
+ */
+const char *ngx_http_gateway_jwt_lapsed(ngx_http_request_t *r);
 
 
 /* ngx_http_gateway_limit_module.c: rates */

@@ -633,7 +633,7 @@ ngx_http_gateway_breaker_init(ngx_conf_t *cf)
 
         conf = ngx_http_gateway_breaker_conf(bmcf, &route[i]->service);
 
-        if (conf == NULL || route[i]->kind == NGX_HTTP_GATEWAY_PARTS) {
+        if (conf == NULL || route[i]->service.len == 0) {
             continue;
         }
 

@@ -357,6 +357,32 @@ ngx_http_gateway_jwt_verify(ngx_http_request_t *r)
 }
 
 
+const char *
+ngx_http_gateway_jwt_lapsed(ngx_http_request_t *r)
+{
+    const char                             *reason;
+    ngx_http_gateway_jwt_ctx_t             *ctx;
+    const ngx_http_gateway_jwt_loc_conf_t  *jlcf;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_gateway_jwt_module);
+
+    if (ctx == NULL || ctx->token == NULL) {
+        return NULL;
+    }
+
+    jlcf = ngx_http_get_module_loc_conf(r, ngx_http_gateway_jwt_module);
+
+    reason = ngx_http_gateway_jwt_token_check_time(ctx->token, ngx_time(),
+                                                   jlcf->leeway, 0);
+
+    if (reason == NULL && ngx_http_gateway_jwt_is_revoked(r, ctx->token)) {
+        reason = "the token was revoked";
+    }
+
+    return reason;
+}
+
+
 static ngx_http_gateway_jwt_ctx_t *
 ngx_http_gateway_jwt_ctx(ngx_http_request_t *r)
 {

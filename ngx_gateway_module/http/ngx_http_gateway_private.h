@@ -65,6 +65,7 @@ typedef struct {
     ngx_atomic_t                 generation;  /* of the configuration */
     ngx_atomic_t                 worker;
     ngx_atomic_t                 inflight;
+    ngx_atomic_t                 streams;
     ngx_atomic_t                 is_ready;
     ngx_atomic_t                 is_blocked;
     u_char                       broker[NGX_HTTP_GATEWAY_NAME_MAX + 1];
@@ -108,7 +109,10 @@ typedef enum {
     NGX_HTTP_GATEWAY_SEND,
 
     /* several calls, one answer: service and method are empty */
-    NGX_HTTP_GATEWAY_PARTS
+    NGX_HTTP_GATEWAY_PARTS,
+
+    /* what comes with a key, until it ends: service and method are empty */
+    NGX_HTTP_GATEWAY_STREAM
 } ngx_http_gateway_kind_e;
 
 
@@ -496,6 +500,14 @@ ngx_int_t ngx_http_gateway_parts_timeout(ngx_http_gateway_call_t *ctx);
 /* Forgets the calls that have not ended. */
 void ngx_http_gateway_parts_cancel(ngx_http_gateway_call_t *ctx,
     ngx_amqp_connection_t *ac);
+
+
+/* ngx_http_gateway_stream.c */
+
+/* Begins the stream of a request; returns what a content handler returns. */
+ngx_int_t ngx_http_gateway_stream(ngx_http_request_t *r,
+    const ngx_http_gateway_loc_conf_t *conf,
+    const ngx_http_gateway_route_t *route);
 
 
 /* ngx_http_gateway_inflight_module.c */

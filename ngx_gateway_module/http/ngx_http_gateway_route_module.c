@@ -611,8 +611,8 @@ ngx_http_gateway_route_init(ngx_conf_t *cf, ngx_http_gateway_route_t *route,
 
 
 /*
- * "LOCATION SERVICE.METHOD", or "LOCATION (parts)": indexes would change
- * between configurations.
+ * "LOCATION SERVICE.METHOD", "LOCATION (parts)" or "LOCATION (stream)":
+ * indexes would change between configurations.
  */
 
 static char *
@@ -625,7 +625,7 @@ ngx_http_gateway_route_name(ngx_conf_t *cf, ngx_http_gateway_route_t *route)
     route->name.len = clcf->name.len + 1
                       + (route->service.len ? route->service.len + 1
                                               + route->method.len
-                                            : sizeof("(parts)") - 1);
+                                            : sizeof("(stream)") - 1);
 
     route->name.data = ngx_pnalloc(cf->pool, route->name.len);
     if (route->name.data == NULL) {
@@ -637,7 +637,11 @@ ngx_http_gateway_route_name(ngx_conf_t *cf, ngx_http_gateway_route_t *route)
                            &clcf->name, &route->service, &route->method);
 
     } else {
-        (void) ngx_sprintf(route->name.data, "%V (parts)", &clcf->name);
+        route->name.len = ngx_sprintf(route->name.data, "%V (%s)",
+                                      &clcf->name,
+                                      route->kind == NGX_HTTP_GATEWAY_STREAM
+                                          ? "stream" : "parts")
+                          - route->name.data;
     }
 
     return NGX_CONF_OK;
@@ -944,7 +948,13 @@ ngx_http_gateway_route_handler(ngx_http_request_t *r)
     if (route) {
         rc = ngx_http_gateway_canary_go(r, &route);
 
-        return rc == NGX_OK ? ngx_http_gateway_call(r, glcf, route) : rc;
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        return route->kind == NGX_HTTP_GATEWAY_STREAM
+               ? ngx_http_gateway_stream(r, glcf, route)
+               : ngx_http_gateway_call(r, glcf, route);
     }
 
     allow = glcf->allow;

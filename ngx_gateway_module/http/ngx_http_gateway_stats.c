@@ -307,6 +307,7 @@ ngx_http_gateway_peer_acquire(ngx_cycle_t *cycle,
             peer->generation = gmcf->generation;
             peer->worker = ngx_worker;
             peer->inflight = 0;
+            peer->streams = 0;
             peer->is_ready = 0;
             peer->is_blocked = 0;
             peer->state[0] = '\0';
@@ -383,6 +384,7 @@ ngx_http_gateway_peer_release(ngx_http_gateway_peer_t *peer)
 {
     peer->is_ready = 0;
     peer->inflight = 0;
+    peer->streams = 0;
     ngx_memory_barrier();
     peer->pid = 0;
 }

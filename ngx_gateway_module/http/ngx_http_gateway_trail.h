@@ -38,7 +38,11 @@ typedef struct {
     /* how often a message was handed to the broker's connection */
     ngx_uint_t                   attempts;
 
+    /* of a stream: events written to the client */
+    ngx_uint_t                   events;
+
     unsigned                     is_called:1;
+    unsigned                     is_stream:1;
 } ngx_http_gateway_trail_t;
 
 

@@ -19,6 +19,8 @@ static ngx_int_t ngx_http_gateway_trail_wait_time(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_gateway_trail_attempts(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_gateway_trail_events(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_gateway_trail_request_id(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_gateway_trail_trace_id(ngx_http_request_t *r,
@@ -85,6 +87,9 @@ static ngx_http_variable_t  ngx_http_gateway_trail_variables[] = {
       0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("gateway_attempts"), NULL, ngx_http_gateway_trail_attempts,
+      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("gateway_stream_events"), NULL, ngx_http_gateway_trail_events,
       0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("gateway_request_id"), NULL,
@@ -288,6 +293,35 @@ ngx_http_gateway_trail_attempts(ngx_http_request_t *r,
     }
 
     v->len = ngx_sprintf(p, "%ui", trail->attempts) - p;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->data = p;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_gateway_trail_events(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    u_char                    *p;
+    ngx_http_gateway_trail_t  *trail;
+
+    trail = ngx_http_gateway_trail_find(r);
+
+    if (trail == NULL || !trail->is_stream) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    v->len = ngx_sprintf(p, "%ui", trail->events) - p;
     v->valid = 1;
     v->no_cacheable = 0;
     v->not_found = 0;

@@ -101,7 +101,7 @@ sub objects {
         rpc => 'direct 1', replies => 'direct 1', commands => 'direct 1',
         events => 'topic 1', 'events.unrouted' => 'fanout 1',
         notifications => 'topic 1', again => 'direct 1', park => 'direct 1',
-        limits => 'fanout 1',
+        limits => 'fanout 1', dropped => 'direct 1',
         "retry.$service" => 'direct 1', "retry.$other" => 'direct 1'
     }, 'the exchanges are those of the contract');
 
