@@ -140,6 +140,14 @@ check-kills: all $(check_PROGRAMS)
 	    WARREN_BUILD='$(abs_builddir)' $(PROVE) -It/lib -v \
 	    t/50-system/kills.t
 
+# a storm of orders while workers are killed in turn: t/50-system/storm.t, which
+# a run of all tests does with three hundred
+
+check-storm: all $(check_PROGRAMS)
+	cd $(srcdir) && STORM="$${STORM:-5000}" WARREN_TEST_SECONDS=7200 \
+	    WARREN_BUILD='$(abs_builddir)' $(PROVE) -It/lib -v \
+	    t/50-system/storm.t
+
 # FUZZ_SECONDS for each target: make fuzz FUZZ_SECONDS=60
 fuzz:
 	@cd $(srcdir) && WARREN_BUILD='$(abs_builddir)' \
@@ -153,4 +161,4 @@ unit-tests: $(check_PROGRAMS)
 print-unit-tests:
 	@for test in $(UNIT_TESTS); do echo "$(abs_builddir)/$$test"; done
 
-.PHONY: bench-programs check-kills fuzz unit-tests print-unit-tests
+.PHONY: bench-programs check-kills check-storm fuzz unit-tests print-unit-tests

@@ -211,7 +211,11 @@ sub routes {
     my %before = view(\%zoe);
     my %seen;
 
-    for my $route (@routes) {
+    # who changes something sees something else afterwards
+    my @sorted = sort { ($b->{method} eq 'GET') <=> ($a->{method} eq 'GET') }
+                 @routes;
+
+    for my $route (@sorted) {
         my $name = "$route->{method} $route->{path}";
 
         $seen{$name} = 1;
@@ -374,7 +378,7 @@ sub own {
     my @queries = ('', map {
         my $argument = $_;
         map { "?$argument=$zoe{$_}" } qw(id order notification)
-    } @{ $route->{arguments} });
+    } @{ $route->{method} eq 'GET' ? $route->{arguments} : [] });
 
     for my $query (@queries) {
         my $got = answer($route->{method}, "$route->{path}$query", \%eve);
