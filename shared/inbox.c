@@ -30,6 +30,7 @@ static struct wr_request *find(struct wr_request **reqs, size_t n,
     const char *id);
 static void recall(struct wr_request *req, struct wr_rows *rows, int row);
 static void recall_headers(struct wr_request *req, const char *text);
+static bool is_secret(const struct wr_request *req);
 static bool is_keyed(const struct wr_request *req);
 static void fingerprint(const struct wr_request *req,
     char text_r[WR_DIGEST_SIZE]);
@@ -103,7 +104,13 @@ wr_inbox_take(struct wr_db *db, struct wr_db_owner *owner,
     ids.arena = owner->arena;
 
     for (i = 0; i < n; i++) {
-        wr_pg_array_add(&ids, reqs[i]->msg->message_id);
+        if (is_secret(reqs[i])) {
+            reqs[i]->inbox = WR_INBOX_FRESH;
+            reqs[i]->is_unsure = false;
+
+        } else {
+            wr_pg_array_add(&ids, reqs[i]->msg->message_id);
+        }
     }
 
     return wr_db_query(db, owner, take_sql,
@@ -260,6 +267,15 @@ recall_headers(struct wr_request *req, const char *text)
 }
 
 
+/* What the inbox never hears of. */
+
+static bool
+is_secret(const struct wr_request *req)
+{
+    return req->handler != NULL && req->handler->is_secret;
+}
+
+
 static bool
 is_keyed(const struct wr_request *req)
 {
@@ -352,7 +368,7 @@ wr_inbox_store(struct wr_db *db, struct wr_db_owner *owner,
         /* what was given back must not be there again */
 
         if (req->kind != WR_CALL || req->inbox != WR_INBOX_FRESH
-            || req->status == 0
+            || req->status == 0 || is_secret(req)
             || wr_dispatch_rule(req->outcome, req->kind)->commit
                == WR_COMMIT_NOTHING)
         {

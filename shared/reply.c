@@ -89,6 +89,16 @@ wr_refuse(struct wr_request *req, enum wire_error error, const char *detail)
 
 
 enum wr_outcome
+wr_refuse_kept(struct wr_request *req, enum wire_error error,
+    const char *detail)
+{
+    wr_refuse(req, error, detail);
+
+    return WR_DONE;
+}
+
+
+enum wr_outcome
 wr_refuse_invalid(struct wr_request *req)
 {
     const struct wr_json_error  *first;

@@ -126,6 +126,14 @@ void wr_reply_header(struct wr_request *req, const char *name,
 enum wr_outcome wr_refuse(struct wr_request *req, enum wire_error error,
     const char *detail);
 
+/*
+ * Refuses a call, and keeps what was written, so that a refusal can be a fact
+ * that counts: an attempt, a token that was used twice.  Return its result,
+ * which is WR_DONE.
+ */
+enum wr_outcome wr_refuse_kept(struct wr_request *req, enum wire_error error,
+    const char *detail);
+
 /* Refuses with WIRE_ERROR_INVALID and all that wr_request_errors() has. */
 enum wr_outcome wr_refuse_invalid(struct wr_request *req);
 

@@ -261,6 +261,14 @@ handler_check(const struct program *program, const struct wr_handler *handler)
         return -1;
     }
 
+    if (handler->is_secret
+        && (handler->kind != WR_CALL || handler->read_only))
+    {
+        fprintf(stderr, "%s: handler \"%s\" is secret and no call that "
+                "writes\n", program->name, handler->type);
+        return -1;
+    }
+
     if (handler->in_order && handler->kind != WR_EVENT) {
         fprintf(stderr, "%s: handler \"%s\" is in order and of no event\n",
                 program->name, handler->type);

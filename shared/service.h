@@ -57,6 +57,11 @@ struct wr_handler {
     /* of calls: no inbox row, no transaction */
     bool               read_only;
 
+    /* of calls that write: the answer is a secret, so the inbox keeps neither
+       it nor a digest of the body.  A message that comes again runs again, and
+       the handler sees to it by wr_request_id() that no harm is done. */
+    bool               is_secret;
+
     /* of calls: the services that may call it, by their broker users, as NULL
        ends them; anybody else is refused with WIRE_ERROR_FORBIDDEN.  NULL:
        whoever may write to the queue. */

@@ -218,17 +218,39 @@ warren_payments_LDADD = $(LDADD) $(CURL_LIBS)
 warren_users_SOURCES = \
 	workers/users/main.c \
 	workers/users/users.h \
+	workers/users/users_caller.c \
+	workers/users/users_caller.h \
+	workers/users/users_change.c \
+	workers/users/users_check.c \
+	workers/users/users_check.h \
 	workers/users/users_get.c \
 	workers/users/users_init.c \
+	workers/users/users_json.c \
+	workers/users/users_json.h \
 	workers/users/users_known.c \
 	workers/users/users_login.c \
+	workers/users/users_logout.c \
+	workers/users/users_mail.c \
+	workers/users/users_mail.h \
 	workers/users/users_password.c \
 	workers/users/users_password.h \
+	workers/users/users_refresh.c \
 	workers/users/users_register.c \
+	workers/users/users_reset.c \
+	workers/users/users_roles.c \
+	workers/users/users_secret.c \
+	workers/users/users_secret.h \
+	workers/users/users_session.c \
+	workers/users/users_session.h \
 	workers/users/users_store.c \
 	workers/users/users_store.h \
+	workers/users/users_throttle.c \
+	workers/users/users_throttle.h \
+	workers/users/users_tidy.c \
 	workers/users/users_token.c \
-	workers/users/users_token.h
+	workers/users/users_token.h \
+	workers/users/users_update.c \
+	workers/users/users_verify.c
 
 warren_users_CPPFLAGS = $(AM_CPPFLAGS) \
 	$(ARGON2_CFLAGS) $(CRYPTO_CFLAGS) $(JWT_CFLAGS)

@@ -72,7 +72,8 @@ sub register_succeeds {
     is($event->{properties}{type}, 'user.registered', 'an event tells of it');
     is($data->{subject}, $id, 'by the id');
     is_deeply($data->{data}, {
-        id => $id, email => 'Ann@Example.com', name => "Ann \x{e9}"
+        id => $id, email => 'Ann@Example.com', name => "Ann \x{e9}",
+        language => 'en', email_verified => JSON::PP::false
     }, 'with who it is, and nothing secret');
 
     return $id;
@@ -83,9 +84,19 @@ sub register_refuses {
     my $answer = register({
         email => 'aNN@example.COM', name => 'X', password => $password
     });
-    is($answer->{status}, 409, 'an address is taken, however it is spelled');
-    is($answer->{json}{type}, 'urn:warren:error:conflict', 'as a conflict');
-    is(rows('select count(*) from users'), 1, 'and no account is made');
+    is($answer->{status}, 201,
+       'that an address is taken is told to nobody, however it is spelled');
+    is(rows('select count(*) from users'), 1, 'but no account is made');
+    isnt($answer->{json}{id}, $ann, 'and the id is nobody\'s');
+
+    my $free = register({
+        email => 'zoe@example.com', name => 'X', password => $password
+    });
+    is_deeply([sort keys %{ $answer->{json} }], [sort keys %{ $free->{json} }],
+              'the answer is what it is for an address that is free');
+    is_deeply([sort keys %{ $answer->{headers} }],
+              [sort keys %{ $free->{headers} }], 'with the same headers');
+    rows("delete from users where name = 'X'");
 
     my %wrong = (
         email => [
@@ -93,7 +104,8 @@ sub register_refuses {
             'a@-b.org', 'a@b..org', "a\@b.org\n", 'a@' . 'b' x 300, 7, undef
         ],
         name => ['', "a\nb", 'x' x 201, [], undef],
-        password => ['short', 'x' x 1025, 12345678, undef]
+        password => ['short', 'x' x 1025, 12345678, undef],
+        language => ['', 'fr', 'EN', 7]
     );
 
     for my $member (sort keys %wrong) {
@@ -132,7 +144,8 @@ sub login_succeeds {
     is("$head->{alg} $head->{kid}", 'ES256 test', 'ES256 by the key');
     is_deeply([@$claims{qw(iss aud sub scope)}], [
         'https://warren.test', 'warren', $ann,
-        'orders:read orders:write users:read'
+        'notifications:read notifications:write orders:read orders:write'
+        . ' payments:read users:read users:write'
     ], 'with who may do what');
     is($claims->{exp} - $claims->{iat}, 3600, 'until it expires');
     like($claims->{jti}, qr/^[0-9a-f-]{36}$/, 'and a number of its own');

@@ -39,8 +39,9 @@ sub register_and_login {
     my $id = $answer->{json}{id};
     is($answer->{headers}{location}, "/users/$id", 'and is told where');
 
-    is($system->post('/users', $account)->{status}, 409,
-       'an address is taken once');
+    my $again = $system->post('/users', $account);
+    is($again->{status}, 201, 'that an address is taken is told to nobody');
+    isnt($again->{json}{id}, $id, 'and no account has that id');
 
     is($system->post('/login', {
         email => 'ada@example.com', password => "not $password"

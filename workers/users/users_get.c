@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "users.h"
+#include "users_json.h"
 #include "users_store.h"
 
 
@@ -46,10 +47,9 @@ users_get_load(struct wr_request *req)
 enum wr_outcome
 users_get(struct wr_request *req)
 {
-    size_t                  len;
-    const char             *json;
-    struct wr_rows         *rows;
-    struct wr_json_writer  *writer;
+    size_t           len;
+    const char      *json;
+    struct wr_rows  *rows;
 
     rows = wr_request_get(req);
 
@@ -57,18 +57,7 @@ users_get(struct wr_request *req)
         return wr_refuse(req, WIRE_ERROR_NOT_FOUND, NULL);
     }
 
-    writer = wr_json_writer_new(wr_request_arena(req));
-
-    wr_json_object_begin(writer, NULL);
-    wr_json_put_text(writer, "id", wr_rows_text(rows, 0, USERS_STORE_ID));
-    wr_json_put_text(writer, "email",
-                     wr_rows_text(rows, 0, USERS_STORE_EMAIL));
-    wr_json_put_text(writer, "name", wr_rows_text(rows, 0, USERS_STORE_NAME));
-    wr_json_put_text(writer, "created_at",
-                     wr_rows_text(rows, 0, USERS_STORE_CREATED_AT));
-    wr_json_object_end(writer);
-
-    json = wr_json_writer_text(writer, &len);
+    json = users_json_account(req, rows, NULL, &len);
     wr_reply(req, 200, json, len);
 
     return WR_DONE;

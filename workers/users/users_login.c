@@ -1,24 +1,26 @@
 /*
  * Copyright (C) the Warren authors
  *
- * Gives a token for address and password.
+ * Gives tokens for address and password.
  */
 
 #include "users.h"
 #include "users_password.h"
+#include "users_secret.h"
+#include "users_session.h"
 #include "users_store.h"
-#include "users_token.h"
+#include "users_throttle.h"
 
 
 struct login {
-    const char      *email;
-    const char      *password;
-    struct wr_rows  *account;
+    const char             *email;
+    const char             *password;
+    struct wr_rows         *account;
+    struct users_throttle   throttle;
 };
 
 
-static const char *token_json(struct wr_request *req, const char *token,
-    size_t *len_r);
+static bool is_admitted(struct wr_request *req, const struct login *login);
 
 
 enum wr_outcome
@@ -42,9 +44,20 @@ users_login_gather(struct wr_request *req)
         return wr_refuse_invalid(req);
     }
 
+    users_throttle_set(&login->throttle, req, login->email);
     wr_request_set(req, login);
 
     return WR_DONE;
+}
+
+
+void
+users_login_keys(struct wr_request *req)
+{
+    struct login  *login;
+
+    login = wr_request_get(req);
+    users_throttle_keys(&login->throttle, req);
 }
 
 
@@ -54,60 +67,66 @@ users_login_load(struct wr_request *req)
     struct login  *login;
 
     login = wr_request_get(req);
+    users_throttle_load(&login->throttle, req);
     login->account = users_store_by_email(wr_request_tx(req), login->email);
 }
 
 
+/* The attempt is counted before the password is looked at: those that come in
+   the same moment count as well. */
+
 enum wr_outcome
 users_login(struct wr_request *req)
 {
-    size_t               len;
-    const char          *json, *token, *hash;
+    char                 id[WR_UUID_SIZE], secret[USERS_SECRET_SIZE];
+    char                 hash[USERS_DIGEST_SIZE];
+    const char          *user;
     struct login        *login;
+    enum wr_outcome      outcome;
     struct users_state  *state;
 
     login = wr_request_get(req);
     state = wr_request_state(req);
 
-    /* NULL of an address that nobody has; refusing it takes as long */
-    hash = wr_rows_text(login->account, 0, USERS_STORE_PASSWORD_HASH);
-
-    if (!users_password_is(state->password, hash, login->password)) {
-        return wr_refuse(req, WIRE_ERROR_UNAUTHENTICATED,
-                         "e-mail address or password is wrong");
+    if (!users_throttle_begin(&login->throttle, req, &outcome)) {
+        return outcome;
     }
 
-    token = users_token_sign(state->token, wr_request_arena(req),
-                             wr_rows_text(login->account, 0,
-                                          USERS_STORE_ID));
-
-    if (token == NULL) {
-        wr_log_error(wr_request_log(req), "token not signed");
-        return WR_RETRY;
+    if (!is_admitted(req, login)) {
+        return wr_refuse_kept(req, WIRE_ERROR_UNAUTHENTICATED,
+                              "e-mail address or password is wrong, or the "
+                              "address is not verified yet");
     }
 
-    json = token_json(req, token, &len);
-    wr_reply(req, 200, json, len);
-    wr_reply_header(req, "cache-control", "no-store");
+    users_throttle_forgive(&login->throttle, req);
 
-    return WR_DONE;
+    wr_id_uuid7(id);
+    users_secret_new(secret);
+    users_secret_digest(secret, hash);
+    user = wr_rows_text(login->account, 0, USERS_STORE_ID);
+    users_store_begin(wr_request_tx(req), id, user, hash, state->times.session,
+                      state->times.idle);
+
+    return users_session_reply(req, user,
+                               wr_rows_text(login->account, 0,
+                                            USERS_STORE_SCOPES), secret);
 }
 
 
-static const char *
-token_json(struct wr_request *req, const char *token, size_t *len_r)
+static bool
+is_admitted(struct wr_request *req, const struct login *login)
 {
-    struct users_state     *state;
-    struct wr_json_writer  *writer;
+    bool                 is_right;
+    const char          *hash, *verified;
+    struct users_state  *state;
 
     state = wr_request_state(req);
-    writer = wr_json_writer_new(wr_request_arena(req));
 
-    wr_json_object_begin(writer, NULL);
-    wr_json_put_text(writer, "token", token);
-    wr_json_put_text(writer, "token_type", "Bearer");
-    wr_json_put_int(writer, "expires_in", users_token_ttl_sec(state->token));
-    wr_json_object_end(writer);
+    /* NULL of an address that nobody has; refusing it takes as long */
+    hash = wr_rows_text(login->account, 0, USERS_STORE_PASSWORD_HASH);
+    verified = wr_rows_text(login->account, 0, USERS_STORE_VERIFIED);
 
-    return wr_json_writer_text(writer, len_r);
+    is_right = users_password_is(state->password, hash, login->password);
+
+    return is_right && (state->admits_unverified || verified[0] == 't');
 }

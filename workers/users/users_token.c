@@ -31,7 +31,8 @@ struct users_token {
 
 static int read_key(struct users_token *token, const char *path,
     const char **error_r);
-static char *sign(const struct users_token *token, const char *sub);
+static char *sign(const struct users_token *token, const char *sub,
+    const char *scope);
 static const char *fail(const char *path, const char *reason);
 
 
@@ -64,7 +65,7 @@ users_token_new(const char *key_file, const char *kid, const char *issuer,
         return NULL;
     }
 
-    trial = sign(token, "trial");
+    trial = sign(token, "trial", "");
 
     if (trial == NULL) {
         *error_r = fail(key_file, "no private key, PEM, EC on P-256");
@@ -90,12 +91,12 @@ users_token_free(struct users_token **token)
 
 const char *
 users_token_sign(const struct users_token *token, struct wr_arena *arena,
-    const char *sub)
+    const char *sub, const char *scope)
 {
     char        *text;
     const char  *copy;
 
-    text = sign(token, sub);
+    text = sign(token, sub, scope);
 
     if (text == NULL) {
         return NULL;
@@ -157,7 +158,7 @@ done:
 /* Memory of libjwt's, to be given to free(). */
 
 static char *
-sign(const struct users_token *token, const char *sub)
+sign(const struct users_token *token, const char *sub, const char *scope)
 {
     int      rc;
     char    *text, jti[WR_UUID_SIZE];
@@ -177,7 +178,7 @@ sign(const struct users_token *token, const char *sub)
          || jwt_add_grant(jwt, "iss", token->issuer)
          || jwt_add_grant(jwt, "aud", token->audience)
          || jwt_add_grant(jwt, "sub", sub)
-         || jwt_add_grant(jwt, "scope", USERS_TOKEN_SCOPE)
+         || jwt_add_grant(jwt, "scope", scope)
          || jwt_add_grant(jwt, "jti", jti)
          || jwt_add_grant_int(jwt, "iat", now)
          || jwt_add_grant_int(jwt, "exp", now + (long) token->ttl_sec);

@@ -18,9 +18,6 @@ struct wr_arena;
 /* A key's file that is larger is none. */
 #define USERS_TOKEN_KEY_MAX  16384
 
-/* what a person who logged in may do */
-#define USERS_TOKEN_SCOPE    "orders:read orders:write users:read"
-
 
 /*
  * Reads the key and signs with it once, so that a key that does not do keeps
@@ -32,9 +29,10 @@ struct users_token *users_token_new(const char *key_file, const char *kid,
     const char **error_r);
 void users_token_free(struct users_token **token);
 
-/* A token for a subject; NULL if it could not be signed. */
+/* A token for a subject that may do what the scope says; NULL if it could not
+   be signed. */
 const char *users_token_sign(const struct users_token *token,
-    struct wr_arena *arena, const char *sub);
+    struct wr_arena *arena, const char *sub, const char *scope);
 
 /* How long one is good. */
 int64_t users_token_ttl_sec(const struct users_token *token);

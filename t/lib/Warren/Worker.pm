@@ -237,7 +237,8 @@ sub token_settings {
         'token.key_file' => $key, 'token.key_id' => 'test',
         'token.issuer' => 'https://warren.test',
         'token.audience' => 'warren',
-        'password.memory' => '1m', 'password.passes' => 1
+        'password.memory' => '1m', 'password.passes' => 1,
+        'login.unverified' => 'on'
     );
 }
 
