@@ -158,7 +158,7 @@ function table(rows) {
 
     for (const [name, type, description] of rows) {
         body.append(el('tr', null, el('td', null, el('code', null, name)),
-            el('td', null, el('span', 'short', type)),
+            el('td', 'short', ...inline(type)),
             el('td', null, ...inline(description))));
     }
 

@@ -29,6 +29,7 @@ const state = {
     told: new Map(),            /* id: element */
     stream: null,               /* AbortController of what is read */
     renewal: null,              /* the promise of a token, while it is asked */
+    again: AGAIN_MS[0],         /* first wait for a new stream, as it says */
     last: null,                 /* id of the newest event of the stream */
     timer: {}                   /* poll and steps */
 };
@@ -216,9 +217,13 @@ async function exchange(now) {
     const session = state.session;
 
     if (session.refresh) {
+        /* should the answer be lost, the same key gets it once more */
+        session.renewKey ??= newKey();
+        save('session', session);
+
         try {
             keep(await read(await ask('POST', '/login/refresh',
-                { refresh_token: session.refresh }, null, true)));
+                { refresh_token: session.refresh }, session.renewKey, true)));
             return;
 
         } catch (problem) {
@@ -240,7 +245,7 @@ async function exchange(now) {
 
 function keep(answer) {
     state.session = {
-        ...state.session,
+        user: state.session?.user,
         token: answer.token, refresh: answer.refresh_token,
         until: Date.now() + answer.expires_in * 1000
     };
@@ -792,7 +797,7 @@ function react(n) {
 
 async function listen() {
     const control = new AbortController();
-    let wait = AGAIN_MS[0];
+    let wait = state.again;
 
     state.stream = control;
     poll();
@@ -800,7 +805,7 @@ async function listen() {
     while (!control.signal.aborted) {
         try {
             await readStream(control.signal, () => {
-                wait = AGAIN_MS[0];
+                wait = state.again;
                 clearTimeout(state.timer.poll);
                 live('live', true);
             });
@@ -817,7 +822,7 @@ async function listen() {
             return;
         }
 
-        live('asks every few seconds', false);
+        live('not live', false);
         poll();
         await pause(wait * (.5 + Math.random() / 2));
         wait = Math.min(wait * 2, AGAIN_MS[1]);
@@ -890,6 +895,9 @@ function streamLine(line) {
 
     } else if (field === 'event') {
         event.type = value ?? '';
+
+    } else if (field === 'retry' && /^\d+$/.test(value)) {
+        state.again = Math.min(Number(value), AGAIN_MS[1]);
 
     } else if (field === 'data') {
         event.data.push(value ?? '');
@@ -1044,7 +1052,7 @@ async function logOut() {
     try {
         if (refresh) {
             await api('POST', '/logout', {
-                body: { refresh_token: refresh }
+                open: true, body: { refresh_token: refresh }
             });
         }
 

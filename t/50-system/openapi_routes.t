@@ -43,7 +43,7 @@ sub rules {
     like($found->(qr/location = \/login \{/, 'location = /log-in {'),
          qr{^POST /log-in is a route and not described\nPOST /login is desc}m,
          'a route under another name is seen');
-    like($found->(qr/PUT call catalog/, 'PATCH call catalog'),
+    like($found->(qr/ PUT call catalog/, ' PATCH call catalog'),
          qr{^PUT /products/\{id\} is described and no route}m,
          'a method that is gone is seen');
     like($found->(qr/PUT scope has catalog:write/, 'PUT scope has other'),
@@ -99,6 +99,9 @@ sub whole {
             my $response = $api->resolve($item->{responses}{$status});
             push @wrong, "$name: $status has no description"
                 if !length($response->{description} // '');
+            push @wrong, "$name: $status has a body of any form"
+                if grep { !$_->{schema}{'$ref'} && !$_->{schema}{type} }
+                   values %{ $response->{content} // {} };
             push @wrong, "$name: $status is no problem document"
                 if $status >= 400
                    && !$response->{content}{'application/problem+json'};
