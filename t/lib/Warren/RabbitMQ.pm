@@ -193,10 +193,17 @@ sub user {
 
     return 'guest' if $name eq 'guest';
 
-    if (!eval { $self->api('GET', '/api/whoami', undef, $name, $password) }) {
-        $self->api('PUT', "/api/users/$name",
-                   { password => $password, tags => 'management' });
-    }
+    # tests at the same time may make the same user: the second is refused
+    wait_for(
+        sub {
+            return 1 if eval {
+                $self->api('GET', '/api/whoami', undef, $name, $password)
+            };
+            $self->api('PUT', "/api/users/$name",
+                       { password => $password, tags => 'management' });
+        },
+        20, "the user $name"
+    );
 
     $self->grant($name, $vhost, %right) if defined $vhost;
 
