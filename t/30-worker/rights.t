@@ -106,7 +106,7 @@ sub own_service {
             ['events', $own], ['again', $own], ['again', $other],
             ['park', $own], ['amq.direct', 'x'], ['amq.topic', 'x'],
             ['events.unrouted', 'x'], ["ordered.$own", 'x'],
-            ['limits', ''];
+            ['limits', ''], ['dropped', 'x'];
 
     must_not("a service does not $_->[0]", $_->[1]) for (
         ['make a queue with a name of its choice', sub {
@@ -169,6 +169,18 @@ sub gateway {
 
     may('the gateway listens to what others tell of limits', sub {
         $amqp->bind($reply_queue, 'limits', '');
+    });
+
+    may('the gateway listens to what a person should see', sub {
+        $amqp->bind($reply_queue, 'notifications', 'inapp.x');
+    });
+
+    may('the gateway learns what its queue has dropped', sub {
+        $amqp->bind($reply_queue, 'dropped', $reply_queue);
+        $amqp->declare_queue('', exclusive => 1, arguments => {
+            'x-dead-letter-exchange' => 'dropped',
+            'x-dead-letter-routing-key' => $reply_queue
+        });
     });
 
     must_not("the gateway does not publish to \"$_->[0]\"",
