@@ -13,6 +13,7 @@ use Test::More;
 use Orders;
 use Warren::AMQP;
 use Warren::Caller;
+use Warren::PostgreSQL;
 use Warren::Test;
 
 my $total = 900;
@@ -162,7 +163,10 @@ sub place {
                  . join(', ', map {
                        "('$_', '$person', 'EUR', $total, now(),"
                        . " now() + interval '1 day')"
-                   } @orders));
+                   } @orders)
+                 . '; insert into order_lines (order_id, position, product_id,'
+                 . ' quantity, unit_price_cents) values '
+                 . join(', ', map { "('$_', 1, 'tea', 2, 450)" } @orders));
 
     return @orders;
 }
@@ -192,10 +196,13 @@ sub cancel {
 
 
 sub expire {
+    my $id = Warren::Caller::uuid();
+
     $gateway->publish('commands', 'orders', '{}', type => 'expire_orders',
-                      message_id => Warren::Caller::uuid(), delivery_mode => 2,
+                      message_id => $id, delivery_mode => 2,
                       user_id => 'gateway', timestamp => int(time()),
                       content_type => 'application/json');
+    push @{ $orders->{sent} }, $id;
 }
 
 
@@ -226,6 +233,8 @@ sub in_turn {
         $orders->settle();
     }
 
+    audit();
+
     compare('deeds', \@told, \@orders);
 }
 
@@ -242,6 +251,16 @@ sub at_once {
 
     $orders->settle();
     compare('events', \@told, \@orders);
+    audit();
+}
+
+
+sub audit {
+    my $postgresql = Warren::PostgreSQL->shared();
+
+    is($postgresql->audit('orders', $postgresql->admin_uri(
+        $orders->worker()->database()
+    )), '', 'and an audit finds nothing');
 }
 
 
@@ -323,6 +342,7 @@ sub by_several {
     is($orders->sql('select count(*) from orders as o where version <> 1 +'
                     . ' (select count(*) from order_history where order_id ='
                     . ' o.id)'), 0, 'and no entry of a history is missing');
+    audit();
     $orders->worker()->restart(lanes => 1);
 }
 
