@@ -5,17 +5,11 @@
  */
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "catalog_lines.h"
 #include "catalog_text.h"
-
-
-/* of one element of an array's text, with quotes and comma; a sum of
-   quantities has at most nine digits */
-#define ELEMENT_SIZE  (CATALOG_ID_MAX + 3)
 
 
 static int compare(const void *one, const void *two);
@@ -88,35 +82,22 @@ compare(const void *one, const void *two)
 }
 
 
-/* Ids are quoted, since {null} would be no text; what they are made of needs no
-   escape. */
-
 void
 catalog_lines_arrays(struct wr_arena *arena, struct catalog_lines *lines)
 {
-    char                       *ids, *quantities, *p, *q;
-    size_t                      i, size;
-    const char                 *separator;
+    size_t                      i;
+    struct wr_pg_array          ids = { .arena = arena };
+    struct wr_pg_array          quantities = { .arena = arena };
     const struct catalog_line  *line;
-
-    size = lines->count * ELEMENT_SIZE + sizeof("{}");
-
-    p = ids = wr_arena_alloc(arena, size);
-    q = quantities = wr_arena_alloc(arena, size);
 
     for (i = 0; i < lines->count; i++) {
         line = &lines->items[i];
-        separator = (i == 0) ? "{" : ",";
 
-        p += snprintf(p, size - (size_t) (p - ids), "%s\"%s\"", separator,
-                      line->product_id);
-        q += snprintf(q, size - (size_t) (q - quantities), "%s%" PRId64,
-                      separator, line->quantity);
+        wr_pg_array_add(&ids, line->product_id);
+        wr_pg_array_add(&quantities,
+                        wr_arena_printf(arena, "%" PRId64, line->quantity));
     }
 
-    *p = '}';
-    *q = '}';
-
-    lines->product_ids = ids;
-    lines->quantities = quantities;
+    lines->product_ids = wr_pg_array_text(&ids);
+    lines->quantities = wr_pg_array_text(&quantities);
 }

@@ -4,16 +4,10 @@
  * Tells other services what products cost, by their ids: {"keys": [...]}.
  */
 
-#include <string.h>
-
 #include "catalog.h"
 #include "catalog_prices.h"
 #include "catalog_store.h"
 #include "catalog_text.h"
-
-
-/* of one element of an array's text, with quotes and comma */
-#define ELEMENT_SIZE  (CATALOG_ID_MAX + 3)
 
 
 struct prices {
@@ -29,16 +23,13 @@ catalog_prices_are_asked(struct wr_request *req)
 }
 
 
-/* Ids are quoted, since {null} would be no text; what they are made of needs no
-   escape. */
-
 enum wr_outcome
 catalog_prices_gather(struct wr_request *req)
 {
-    char                   *text, *p;
     size_t                  i, count;
     const char             *id;
     struct prices          *prices;
+    struct wr_pg_array      ids = { .arena = wr_request_arena(req) };
     const struct wr_json   *keys;
     struct wr_json_errors  *errors;
 
@@ -46,8 +37,6 @@ catalog_prices_gather(struct wr_request *req)
     keys = wr_json_array(wr_request_json(req), "keys", 1, CATALOG_KEYS_MAX,
                          errors);
     count = (errors->count == 0) ? wr_json_count(keys) : 0;
-    p = text = wr_arena_alloc(wr_request_arena(req),
-                              count * ELEMENT_SIZE + sizeof("{}"));
 
     for (i = 0; i < count; i++) {
         id = wr_json_text(wr_json_item(keys, i), NULL, 1, CATALOG_ID_MAX,
@@ -56,22 +45,17 @@ catalog_prices_gather(struct wr_request *req)
         if (!catalog_text_is_id(id)) {
             wr_json_error_add(errors, wr_json_item(keys, i), NULL,
                               CATALOG_TEXT_ID);
-            continue;
         }
 
-        *p++ = (i == 0) ? '{' : ',';
-        *p++ = '"';
-        p = stpcpy(p, id);
-        *p++ = '"';
+        wr_pg_array_add(&ids, id);
     }
 
     if (errors->count != 0) {
         return wr_refuse_invalid(req);
     }
 
-    *p = '}';
     prices = wr_arena_alloc(wr_request_arena(req), sizeof(*prices));
-    prices->ids = text;
+    prices->ids = wr_pg_array_text(&ids);
     wr_request_set(req, prices);
 
     return WR_DONE;
