@@ -35,6 +35,7 @@ like($output, qr/\.\/dev up makes it/, 'nor is there a token');
 my ($url, $token, @commands) = up();
 
 pasted();
+readme();
 again();
 tokens();
 broken();
@@ -106,6 +107,49 @@ sub pasted {
         20, 'the notification'
     );
     like($told, qr/Order placed/, 'the fourth one what was told of it');
+}
+
+
+# The conversation of the README: its commands, in one shell.
+sub readme {
+    my ($part) = slurp("$tree/README.md")
+                 =~ /^## A first conversation\n(.*?)(?=^## )/ms
+        or die "no conversation in README.md\n";
+    my @blocks = $part =~ /^```sh\n(.*?)^```$/msg;
+    my ($port) = $url =~ /:(\d+)$/;
+
+    my ($rc, $text) = run_command(
+        command => ['sh', '-c', join "echo '===='\n", "set -e\n", @blocks],
+        directory => $tree, environment => { WARREN_PORT => $port },
+        seconds => 90
+    );
+    my @said = split /^====\n/m, $text;
+
+    is($rc, 0, 'the commands of the README work') or diag($text);
+    is(scalar(@said), @blocks + 1, 'all of them') or diag($text);
+    like($said[1] // '', qr/"email":"ada\@example\.com"/,
+         'somebody registers');
+    like($said[2] // '', qr{^HTTP/1\.1 201 .*^Location: /orders/}ms,
+         'and places an order');
+    like($said[3] // '', qr/"status":"confirmed".*"kind":"order\.confirmed"/s,
+         'which is confirmed, and she is told');
+    like($said[4] // '', qr{^HTTP/1\.1 401 .*problem\+json}ms,
+         'a stranger gets a problem');
+
+    # what two services do at once comes in either order
+    my @story = map { (split / /, $_, 2)[1] =~ s/: [^:]*\z//r }
+                split /\n/, $said[5] // '';
+    my %place = map { ($story[$_] => $_) } 0 .. $#story;
+    my @steps = ('nginx: POST /orders', 'orders: announced order.placed',
+                 'catalog: announced stock.reserved',
+                 'payments: announced payment.captured',
+                 'orders: announced order.confirmed',
+                 'notifications: notified of order.confirmed');
+
+    is_deeply([sort { ($place{$a} // -1) <=> ($place{$b} // -1) } @steps],
+              \@steps, 'and the logs tell its story in order')
+        or diag($said[5]);
+    diag($said[5]) if $ENV{WARREN_README};
 }
 
 
