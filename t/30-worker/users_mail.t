@@ -102,7 +102,7 @@ sub verifies {
 # Who registers an address that is taken finds out nothing.
 sub taken {
     my $id = $users->person('ANN@example.com', password => 'of the attacker');
-    my $letter = $users->letter('account_exists', 'ann@example.com');
+    my $letter = $users->letter('address_taken', 'ann@example.com');
 
     is($letter->{user_id}, $ann, 'the owner is told, and nobody else');
     unlike($letter->{link}, qr/=/, 'by a letter without a secret');
@@ -218,7 +218,7 @@ sub moves {
         or diag($answer->{body});
     is("@{ $answer->{json} }{qw(email pending_email)}",
        'eve@example.com eva@example.com', 'but the old one stays so far');
-    is($users->letter('email_changing', 'eve@example.com')->{user_id}, $eve,
+    is($users->letter('email_changed', 'eve@example.com')->{user_id}, $eve,
        'and is told');
 
     my $secret = secret('verify_email', 'eva@example.com');
@@ -241,8 +241,8 @@ sub moves_to_another {
     });
     is($answer->{status}, 200, 'an address that is taken is promised as well');
     is_deeply([sort map { "$_->{template} $_->{email}" } $users->letters()],
-              ['account_exists ann@example.com',
-               'email_changing max@example.com'], 'its owner is told');
+              ['address_taken ann@example.com',
+               'email_changed max@example.com'], 'its owner is told');
 
     # it was free when the link was sent
     $users->call_as($max, 'update_user', body => {

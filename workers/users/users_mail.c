@@ -36,14 +36,14 @@ struct letter {
 
 
 static const struct kind  kinds[] = {
-    [USERS_MAIL_REGISTERED] = { "registered", "account_exists",
+    [USERS_MAIL_REGISTERED] = { "registered", "address_taken",
                                 "/#forgotten", NULL },
     [USERS_MAIL_VERIFY] = { "verify", "verify_email", "/#verify=",
                             "verify" },
     [USERS_MAIL_RESET] = { "reset", "reset_password", "/#reset=", "reset" },
     [USERS_MAIL_CHANGED] = { "changed", "password_changed", "/#forgotten",
                              NULL },
-    [USERS_MAIL_MOVING] = { "moving", "email_changing", "/#forgotten", NULL }
+    [USERS_MAIL_MOVING] = { "moving", "email_changed", "/#forgotten", NULL }
 };
 
 #define KINDS  (sizeof(kinds) / sizeof(kinds[0]))
