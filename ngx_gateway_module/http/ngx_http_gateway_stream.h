@@ -7,6 +7,7 @@
  *     stream_module   directives
  *     stream          a request's life as a stream: opened, written to, ended
  *     stream_hub      the connection, bindings, who gets what, the clock
+ *     stream_place    how many streams a person has in all processes
  *     stream_resume   what a client has missed, from a service
  *     stream_text     events as text, and the lists they are resumed from
  */
@@ -15,6 +16,7 @@
 #define _NGX_HTTP_GATEWAY_STREAM_H_INCLUDED_
 
 
+#include "ngx_http_gateway_digest.h"
 #include "ngx_http_gateway_private.h"
 
 
@@ -24,12 +26,17 @@
 /* ids of events; longer ones, or others than of letters, are nobody's */
 #define NGX_HTTP_GATEWAY_STREAM_ID_MAX   64
 
+/* what stands for a key of a hub in shared memory: bytes of its SHA-256 */
+#define NGX_HTTP_GATEWAY_STREAM_DIGEST   16
+
 
 typedef struct ngx_http_gateway_stream_s         ngx_http_gateway_stream_t;
 typedef struct ngx_http_gateway_stream_hub_s     ngx_http_gateway_stream_hub_t;
 typedef struct ngx_http_gateway_stream_key_s     ngx_http_gateway_stream_key_t;
 typedef struct ngx_http_gateway_stream_resume_s
     ngx_http_gateway_stream_resume_t;
+typedef struct ngx_http_gateway_stream_shared_s
+    ngx_http_gateway_stream_shared_t;
 
 
 /* a piece of a key: text, or a variable that becomes a word */
@@ -60,10 +67,25 @@ typedef struct {
 } ngx_http_gateway_stream_conf_t;
 
 
+/* where the streams of each person are counted; shared: NULL until then */
+
+typedef struct {
+    ngx_shm_zone_t              *shm_zone;    /* NULL: none counts */
+    ngx_slab_pool_t             *shpool;
+    ngx_http_gateway_stream_shared_t  *shared;
+
+    /* of the process */
+    time_t                       told;        /* when, that it is full */
+    unsigned                     is_open:1;   /* it has a slot there */
+} ngx_http_gateway_stream_zone_t;
+
+
 typedef struct {
     ngx_array_t                  hubs;        /* of ..._stream_hub_t * */
     ngx_uint_t                   max;         /* streams of a process */
     ngx_uint_t                   queue;       /* messages that may wait */
+    ngx_msec_t                   linger;      /* of keys without streams */
+    ngx_http_gateway_stream_zone_t  zone;
     ngx_uint_t                   streams;     /* of the process */
 } ngx_http_gateway_stream_main_conf_t;
 
@@ -95,6 +117,7 @@ struct ngx_http_gateway_stream_key_s {
     ngx_msec_t                   since;       /* when the last one ended */
     ngx_uint_t                   nstreams;
     ngx_uint_t                   asked;       /* binds without an answer */
+    u_char                       digest[NGX_HTTP_GATEWAY_STREAM_DIGEST];
     unsigned                     wanted:1;    /* the last of them is a bind */
     unsigned                     bound:1;
 };
@@ -106,6 +129,7 @@ struct ngx_http_gateway_stream_hub_s {
     ngx_http_gateway_link_t     *link;
     ngx_amqp_subscriber_t        subscriber;
     ngx_http_gateway_stream_main_conf_t  *conf;
+    u_char                       digest[NGX_HTTP_GATEWAY_DIGEST_LEN];
 
     /* of the process, once it has a stream */
     ngx_cycle_t                 *cycle;
@@ -156,6 +180,7 @@ struct ngx_http_gateway_stream_s {
     unsigned                     is_leaving:1;
     unsigned                     is_cut:1;    /* at once, sent or not */
     unsigned                     is_joined:1; /* the hub knows it */
+    unsigned                     has_place:1; /* it is counted in the zone */
 };
 
 
@@ -190,6 +215,32 @@ void ngx_http_gateway_stream_post(ngx_http_gateway_stream_t *s);
 
 /* For exit_process. */
 void ngx_http_gateway_stream_hub_close(ngx_http_gateway_stream_hub_t *hub);
+
+
+/* ngx_http_gateway_stream_place.c */
+
+/* The init handler of the shared memory, whose data is the zone. */
+ngx_int_t ngx_http_gateway_stream_zone_init(ngx_shm_zone_t *shm_zone,
+    void *data);
+
+/* For init_process: takes the process's slot, and clears those of the gone. */
+void ngx_http_gateway_stream_zone_open(ngx_http_gateway_stream_zone_t *zone);
+
+/* For exit_process: gives back what the process has there. */
+void ngx_http_gateway_stream_zone_close(ngx_http_gateway_stream_zone_t *zone);
+
+/*
+ * Counts a stream of a key's digest.  NGX_OK; NGX_BUSY: all processes together
+ * have limit of them, which is 0 for none; NGX_DECLINED: there is no room, or
+ * no zone.
+ */
+ngx_int_t ngx_http_gateway_stream_place_acquire(
+    ngx_http_gateway_stream_zone_t *zone, const u_char *key,
+    ngx_uint_t limit);
+
+/* The end of a stream that was counted. */
+void ngx_http_gateway_stream_place_release(
+    ngx_http_gateway_stream_zone_t *zone, const u_char *key);
 
 
 /* ngx_http_gateway_stream_resume.c */

@@ -17,8 +17,8 @@
 /* tokens are looked at each so many steps */
 #define NGX_HTTP_GATEWAY_STREAM_LOOK    5
 
-/* a key without streams stays bound for so long: its person may come back */
-#define NGX_HTTP_GATEWAY_STREAM_LINGER  30000
+/* a zone without room is told of this seldom, s */
+#define NGX_HTTP_GATEWAY_STREAM_TELL    60
 
 
 /* what the broker was asked for and has not answered yet; on the heap */
@@ -34,6 +34,10 @@ static ngx_int_t ngx_http_gateway_stream_hub_open(
     ngx_http_gateway_stream_hub_t *hub);
 static ngx_http_gateway_stream_key_t *ngx_http_gateway_stream_key(
     ngx_http_gateway_stream_hub_t *hub, ngx_str_t *name);
+static ngx_int_t ngx_http_gateway_stream_digest(
+    ngx_http_gateway_stream_hub_t *hub, ngx_http_gateway_stream_key_t *key);
+static ngx_int_t ngx_http_gateway_stream_place(ngx_http_gateway_stream_t *s,
+    ngx_http_gateway_stream_key_t *key);
 static void ngx_http_gateway_stream_key_free(
     ngx_http_gateway_stream_hub_t *hub, ngx_http_gateway_stream_key_t *key);
 static void ngx_http_gateway_stream_ask(ngx_http_gateway_stream_hub_t *hub,
@@ -58,6 +62,7 @@ static void ngx_http_gateway_stream_unbind(ngx_http_gateway_stream_hub_t *hub);
 ngx_int_t
 ngx_http_gateway_stream_join(ngx_http_gateway_stream_t *s, ngx_str_t *name)
 {
+    ngx_int_t                       rc;
     ngx_http_gateway_stream_hub_t  *hub;
     ngx_http_gateway_stream_key_t  *key;
 
@@ -74,8 +79,9 @@ ngx_http_gateway_stream_join(ngx_http_gateway_stream_t *s, ngx_str_t *name)
         return NGX_ERROR;
     }
 
-    if (s->conf->limit && key->nstreams >= s->conf->limit) {
-        return NGX_BUSY;
+    rc = ngx_http_gateway_stream_place(s, key);
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     if (key->nstreams++ == 0) {
@@ -134,6 +140,11 @@ ngx_http_gateway_stream_leave(ngx_http_gateway_stream_t *s)
     }
 
     hub->conf->streams--;
+
+    if (s->has_place) {
+        ngx_http_gateway_stream_place_release(&hub->conf->zone, key->digest);
+        s->has_place = 0;
+    }
 
     if (hub->link->peer) {
         (void) ngx_atomic_fetch_add(&hub->link->peer->streams, -1);
@@ -251,12 +262,94 @@ ngx_http_gateway_stream_key(ngx_http_gateway_stream_hub_t *hub,
     key->sn.node.key = hash;
     ngx_memcpy(key->sn.str.data, name->data, name->len);
 
+    if (ngx_http_gateway_stream_digest(hub, key) != NGX_OK) {
+        ngx_free(key);
+        return NULL;
+    }
+
     key->since = ngx_current_msec;
     ngx_queue_init(&key->streams);
     ngx_queue_insert_tail(&hub->idle, &key->idle);
     ngx_rbtree_insert(&hub->keys, &key->sn.node);
 
     return key;
+}
+
+
+/* equal keys of other exchanges, brokers or users are others */
+
+static ngx_int_t
+ngx_http_gateway_stream_digest(ngx_http_gateway_stream_hub_t *hub,
+    ngx_http_gateway_stream_key_t *key)
+{
+    u_char     out[NGX_HTTP_GATEWAY_DIGEST_LEN], *p;
+    u_char     buf[NGX_HTTP_GATEWAY_DIGEST_LEN
+                   + NGX_HTTP_GATEWAY_STREAM_KEY_MAX];
+    ngx_str_t  text;
+
+    if (!hub->conf->zone.is_open) {
+        return NGX_OK;
+    }
+
+    p = ngx_cpymem(buf, hub->digest, NGX_HTTP_GATEWAY_DIGEST_LEN);
+    p = ngx_cpymem(p, key->sn.str.data, key->sn.str.len);
+
+    text.data = buf;
+    text.len = p - buf;
+
+    if (ngx_http_gateway_sha256(&text, out) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(key->digest, out, NGX_HTTP_GATEWAY_STREAM_DIGEST);
+
+    return NGX_OK;
+}
+
+
+/* NGX_OK, or NGX_BUSY: all processes together have as many as allowed */
+
+static ngx_int_t
+ngx_http_gateway_stream_place(ngx_http_gateway_stream_t *s,
+    ngx_http_gateway_stream_key_t *key)
+{
+    ngx_uint_t                       limit;
+    ngx_http_gateway_stream_zone_t  *zone;
+
+    zone = &s->hub->conf->zone;
+    limit = s->conf->limit;
+
+    if (limit && key->nstreams >= limit) {
+        return NGX_BUSY;
+    }
+
+    if (!zone->is_open) {
+        return NGX_OK;
+    }
+
+    switch (ngx_http_gateway_stream_place_acquire(zone, key->digest, limit)) {
+
+    case NGX_OK:
+        s->has_place = 1;
+        return NGX_OK;
+
+    case NGX_BUSY:
+        return NGX_BUSY;
+
+    default: /* NGX_DECLINED: this process still counts its own */
+        break;
+    }
+
+    if (ngx_time() - zone->told >= NGX_HTTP_GATEWAY_STREAM_TELL) {
+        zone->told = ngx_time();
+
+        ngx_log_error(NGX_LOG_WARN, s->request->connection->log, 0,
+                      "gateway_stream_zone \"%V\" is full, make it larger: "
+                      "processes count streams for themselves",
+                      &zone->shm_zone->shm.name);
+    }
+
+    return NGX_OK;
 }
 
 
@@ -664,7 +757,7 @@ ngx_http_gateway_stream_unbind(ngx_http_gateway_stream_hub_t *hub)
 
         /* in the order in which they came here */
 
-        if (ngx_current_msec - key->since < NGX_HTTP_GATEWAY_STREAM_LINGER) {
+        if (ngx_current_msec - key->since < hub->conf->linger) {
             return;
         }
 

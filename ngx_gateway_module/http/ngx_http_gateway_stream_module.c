@@ -13,6 +13,12 @@
 /* streams of a process */
 #define NGX_HTTP_GATEWAY_STREAM_MAX     10000
 
+/* bytes to count people in: about 15000 of each process */
+#define NGX_HTTP_GATEWAY_STREAM_ZONE    (1024 * 1024)
+
+/* a key without streams stays bound for so long: its person may come back */
+#define NGX_HTTP_GATEWAY_STREAM_LINGER  30000
+
 
 static char *ngx_http_gateway_stream_set(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -24,6 +30,10 @@ static size_t ngx_http_gateway_stream_variable(ngx_str_t *name, u_char *p,
     u_char *last);
 static char *ngx_http_gateway_stream_resume_set(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
+static char *ngx_http_gateway_stream_zone_set(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+static char *ngx_http_gateway_stream_zone_add(ngx_conf_t *cf,
+    ngx_http_gateway_stream_main_conf_t *smcf, ngx_str_t *name, size_t size);
 static char *ngx_http_gateway_stream_positive(ngx_conf_t *cf, void *post,
     void *data);
 static char *ngx_http_gateway_stream_count(ngx_conf_t *cf, void *post,
@@ -36,6 +46,8 @@ static char *ngx_http_gateway_stream_merge_conf(ngx_conf_t *cf, void *parent,
     void *child);
 static char *ngx_http_gateway_stream_hub(ngx_conf_t *cf,
     ngx_http_gateway_stream_conf_t *conf, ngx_http_gateway_link_t *link);
+static char *ngx_http_gateway_stream_hub_digest(ngx_conf_t *cf,
+    ngx_http_gateway_stream_hub_t *hub);
 static ngx_uint_t ngx_http_gateway_stream_same(const ngx_str_t *a,
     const ngx_str_t *b);
 static ngx_int_t ngx_http_gateway_stream_init_process(ngx_cycle_t *cycle);
@@ -116,6 +128,20 @@ static ngx_command_t  ngx_http_gateway_stream_commands[] = {
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_http_gateway_stream_main_conf_t, queue),
       &ngx_http_gateway_stream_check_count },
+
+    { ngx_string("gateway_stream_linger"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_gateway_stream_main_conf_t, linger),
+      NULL },
+
+    { ngx_string("gateway_stream_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_gateway_stream_zone_set,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
 
       ngx_null_command
 };
@@ -380,6 +406,73 @@ ngx_http_gateway_stream_resume_set(ngx_conf_t *cf, ngx_command_t *cmd,
 }
 
 
+/* gateway_stream_zone NAME:SIZE */
+
+static char *
+ngx_http_gateway_stream_zone_set(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_gateway_stream_main_conf_t *smcf = conf;
+
+    u_char     *p;
+    ssize_t     size;
+    ngx_str_t  *value, name, s;
+
+    if (smcf->zone.shm_zone) {
+        return "is duplicate, one zone counts for all";
+    }
+
+    value = cf->args->elts;
+
+    p = ngx_strlchr(value[1].data, value[1].data + value[1].len, ':');
+
+    if (p == NULL || p == value[1].data) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid zone \"%V\", write it as NAME:SIZE, for "
+                           "example streams:1m", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    name.data = value[1].data;
+    name.len = p - name.data;
+
+    s.data = p + 1;
+    s.len = value[1].data + value[1].len - s.data;
+
+    size = ngx_parse_size(&s);
+
+    if (size == NGX_ERROR || size < (ssize_t) (16 * ngx_pagesize)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid size of zone \"%V\", use at least %uzk",
+                           &value[1], (size_t) 16 * ngx_pagesize / 1024);
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_gateway_stream_zone_add(cf, smcf, &name, size);
+}
+
+
+static char *
+ngx_http_gateway_stream_zone_add(ngx_conf_t *cf,
+    ngx_http_gateway_stream_main_conf_t *smcf, ngx_str_t *name, size_t size)
+{
+    ngx_shm_zone_t  *shm_zone;
+
+    shm_zone = ngx_shared_memory_add(cf, name, size,
+                                     &ngx_http_gateway_stream_module);
+    if (shm_zone == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    shm_zone->init = ngx_http_gateway_stream_zone_init;
+    shm_zone->data = &smcf->zone;
+
+    smcf->zone.shm_zone = shm_zone;
+
+    return NGX_CONF_OK;
+}
+
+
 static char *
 ngx_http_gateway_stream_positive(ngx_conf_t *cf, void *post, void *data)
 {
@@ -438,6 +531,7 @@ ngx_http_gateway_stream_create_main_conf(ngx_conf_t *cf)
 
     smcf->max = NGX_CONF_UNSET_UINT;
     smcf->queue = NGX_CONF_UNSET_UINT;
+    smcf->linger = NGX_CONF_UNSET_MSEC;
 
     return smcf;
 }
@@ -529,11 +623,22 @@ ngx_http_gateway_stream_hub(ngx_conf_t *cf,
     ngx_http_gateway_stream_hub_t        *hub, **slot;
     ngx_http_gateway_stream_main_conf_t  *smcf;
 
+    static ngx_str_t  streams = ngx_string("gateway_stream");
+
     smcf = ngx_http_conf_get_module_main_conf(cf,
                                               ngx_http_gateway_stream_module);
 
     ngx_conf_init_uint_value(smcf->max, NGX_HTTP_GATEWAY_STREAM_MAX);
     ngx_conf_init_uint_value(smcf->queue, WIRE_STREAM_QUEUE_MAX_LENGTH);
+    ngx_conf_init_msec_value(smcf->linger, NGX_HTTP_GATEWAY_STREAM_LINGER);
+
+    if (conf->limit && smcf->zone.shm_zone == NULL
+        && ngx_http_gateway_stream_zone_add(cf, smcf, &streams,
+                                            NGX_HTTP_GATEWAY_STREAM_ZONE)
+           != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
 
     slot = smcf->hubs.elts;
 
@@ -563,6 +668,10 @@ ngx_http_gateway_stream_hub(ngx_conf_t *cf,
         hub->subscriber.exchange = conf->exchange;
         hub->subscriber.user = conf->user;
 
+        if (ngx_http_gateway_stream_hub_digest(cf, hub) != NGX_CONF_OK) {
+            return NGX_CONF_ERROR;
+        }
+
         *slot = hub;
 
     } else {
@@ -576,6 +685,40 @@ ngx_http_gateway_stream_hub(ngx_conf_t *cf,
     }
 
     conf->hub = hub;
+
+    return NGX_CONF_OK;
+}
+
+
+/* the same for equal hubs of other configurations */
+
+static char *
+ngx_http_gateway_stream_hub_digest(ngx_conf_t *cf,
+    ngx_http_gateway_stream_hub_t *hub)
+{
+    u_char     *p;
+    ngx_str_t  *name, text;
+
+    name = &hub->link->broker.name;
+
+    text.len = name->len + hub->subscriber.exchange.len
+               + hub->subscriber.user.len + 2;
+
+    text.data = ngx_pnalloc(cf->temp_pool, text.len);
+    if (text.data == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    p = ngx_cpymem(text.data, name->data, name->len);
+    *p++ = '\n';
+    p = ngx_cpymem(p, hub->subscriber.exchange.data,
+                   hub->subscriber.exchange.len);
+    *p++ = '\n';
+    ngx_memcpy(p, hub->subscriber.user.data, hub->subscriber.user.len);
+
+    if (ngx_http_gateway_sha256(&text, hub->digest) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
 
     return NGX_CONF_OK;
 }
@@ -610,6 +753,8 @@ ngx_http_gateway_stream_init_process(ngx_cycle_t *cycle)
         hub[i]->stats = gmcf->stats;
     }
 
+    ngx_http_gateway_stream_zone_open(&smcf->zone);
+
     return NGX_OK;
 }
 
@@ -633,4 +778,6 @@ ngx_http_gateway_stream_exit_process(ngx_cycle_t *cycle)
     for (i = 0; i < smcf->hubs.nelts; i++) {
         ngx_http_gateway_stream_hub_close(hub[i]);
     }
+
+    ngx_http_gateway_stream_zone_close(&smcf->zone);
 }

@@ -41,6 +41,7 @@ http {
     gateway_jwt_leeway 0;
     gateway_jwt_revoked revoked;
     gateway_stream_queue 10;
+    gateway_stream_linger 1s;
     gateway_stream_max 100;
 
     server {
@@ -159,6 +160,30 @@ cmp_ok(counter('stream_dropped'), '>=', 1, 'and it is counted');
 $carl = open_as('carl');
 $publish->('inapp.carl', 'again');
 is(($carl->wait_events(1)->data())[0], 'again', 'those who come back go on');
+
+
+# a person who left
+
+sub is_bound {
+    my ($who) = @_;
+    return scalar grep { $_->{routing_key} eq "inapp.$who" }
+           @{ $rabbit->api('GET', "/api/exchanges/$stage->{vhost}"
+                                  . '/notifications/bindings/source') };
+}
+
+my @gone = map { open_as('gone') } 1 .. 2;
+is(is_bound('gone'), 1, 'two streams of a person need one binding');
+$gone[0]->close();
+wait_for(sub { !is_bound('bob') }, PATIENCE, 'the end of a binding');
+pass('who left is unbound after a while');
+ok(is_bound('gone') && is_bound('carl'), 'whoever has a stream stays bound');
+$gone[1]->close();
+wait_for(sub { !is_bound('gone') }, PATIENCE, 'the end of a binding');
+@gone = (open_as('gone'));
+is(is_bound('gone'), 1, 'who comes back is bound again');
+$publish->('inapp.gone', 'here I am');
+is(($gone[0]->wait_events(1)->data())[0], 'here I am', 'and has what comes');
+$_->close() for @gone;
 
 
 # an alarm

@@ -50,6 +50,7 @@ http {
         gateway_jwt on;
         gateway_timeout 60s;
         gateway_stream_heartbeat 1h;
+        gateway_stream_limit 8;
 
         location = /stream {
             gateway_stream notifications inapp.$gateway_jwt_sub;
