@@ -171,9 +171,9 @@ sub gateway {
         $amqp->bind($reply_queue, 'limits', '');
     });
 
-    may('the gateway listens to what a person should see', sub {
-        $amqp->bind($reply_queue, 'notifications', 'inapp.x');
-    });
+    may("the gateway listens to what a person should see by $_", sub {
+        $amqp->bind($reply_queue, 'notifications', $_);
+    }) for 'inapp.0190b0c6-7a54-7e6d-9c55-3a4f1e6d7c8b', 'inapp.a%2Fb~_';
 
     may('the gateway learns what its queue has dropped', sub {
         $amqp->bind($reply_queue, 'dropped', $reply_queue);
@@ -199,6 +199,10 @@ sub gateway {
     must_not('the gateway does not listen to events', sub {
         $amqp->bind($reply_queue, 'events', '#');
     });
+    must_not("the gateway does not listen to people by $_", sub {
+        $amqp->bind($reply_queue, 'notifications', $_);
+    }) for '#', 'inapp.#', 'inapp.*', 'inapp.x.#', '*.x', 'email.#', 'email.x',
+           'inapp', 'inapp.', 'xinapp.x', 'inapp.x.y', '';
     must_not('the gateway does not make a queue with a name', sub {
         $amqp->declare_queue('mine', durable => 1);
     });

@@ -85,6 +85,7 @@ struct right_row {
     const char             *write;
     const char             *read;
     const char             *events;     /* routing keys it may announce */
+    const char             *people;     /* and bind of what they should see */
 };
 
 
@@ -249,7 +250,8 @@ static const struct policy_row  policy_rows[] = {
 
 /*
  * Nobody has a right on the default exchange: whoever may write to it may
- * write into every queue.
+ * write into every queue.  The gateway binds persons one by one, with no
+ * pattern, and what else is told of them, such as letters, it never sees.
  */
 
 static const struct right_row  right_rows[] = {
@@ -257,14 +259,14 @@ static const struct right_row  right_rows[] = {
       "^amq\\.gen-",
       "^(rpc|commands|limits|dropped|amq\\.gen-.*)$",
       "^(amq\\.gen-.*|replies|limits|notifications|dropped)$",
-      "^$" },
+      "^$", "^inapp\\.[A-Za-z0-9_~%-]+$" },
     { EACH_SERVICE, "{service}",
       "^amq\\.gen-",
       "^(rpc|commands|events|notifications|replies|retry\\.{service}"
       "|amq\\.gen-.*)$",
       "^(amq\\.gen-.*|replies|(rpc|commands|events|again|park)\\.{service}"
       "{ordered}{channels})$",
-      "^({entities})\\." },
+      "^({entities})\\.", NULL },
 };
 
 
@@ -647,19 +649,31 @@ static json_t *
 make_right(const void *data, const struct scope *scope)
 {
     bool                     is_mute;
+    json_t                  *right;
     const struct right_row  *row = data;
 
     /* a service without entities announces nothing */
     is_mute = (scope->entities == NULL || scope->entities[0] == '\0');
 
-    return json_pack("{s:o, s:o, s:o, s:o, s:[{s:s, s:o, s:s}]}",
-                     "user", fill(row->user, scope),
-                     "configure", fill(row->configure, scope),
-                     "write", fill(row->write, scope),
-                     "read", fill(row->read, scope),
-                     "topics", "exchange", WIRE_EXCHANGE_EVENTS,
-                     "write", fill(is_mute ? "^$" : row->events, scope),
-                     "read", "^$");
+    right = json_pack("{s:o, s:o, s:o, s:o, s:[{s:s, s:o, s:s}]}",
+                      "user", fill(row->user, scope),
+                      "configure", fill(row->configure, scope),
+                      "write", fill(row->write, scope),
+                      "read", fill(row->read, scope),
+                      "topics", "exchange", WIRE_EXCHANGE_EVENTS,
+                      "write", fill(is_mute ? "^$" : row->events, scope),
+                      "read", "^$");
+
+    if (row->people != NULL) {
+        json_array_append_new(json_object_get(right, "topics"),
+                              json_pack("{s:s, s:s, s:o}",
+                                        "exchange",
+                                        WIRE_EXCHANGE_NOTIFICATIONS,
+                                        "write", "^$",
+                                        "read", fill(row->people, scope)));
+    }
+
+    return right;
 }
 
 
