@@ -13,6 +13,11 @@
 
 
 typedef struct {
+    ngx_flag_t         is_on;         /* where nothing is routed, too */
+} ngx_http_gateway_problem_conf_t;
+
+
+typedef struct {
     enum wire_error    error;
     ngx_str_t          detail;
 
@@ -23,6 +28,9 @@ typedef struct {
 } ngx_http_gateway_problem_t;
 
 
+static void *ngx_http_gateway_problem_create_conf(ngx_conf_t *cf);
+static char *ngx_http_gateway_problem_merge_conf(ngx_conf_t *cf, void *parent,
+    void *child);
 static ngx_int_t ngx_http_gateway_problem_init(ngx_conf_t *cf);
 static ngx_int_t ngx_http_gateway_problem_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_http_gateway_problem_body_filter(ngx_http_request_t *r,
@@ -41,6 +49,20 @@ static ngx_int_t ngx_http_gateway_problem_write(ngx_http_request_t *r,
 static u_char *ngx_http_gateway_problem_string(u_char *p, ngx_str_t *s);
 
 
+static ngx_command_t  ngx_http_gateway_problem_commands[] = {
+
+    { ngx_string("gateway_problem"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF
+                        |NGX_HTTP_LIF_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_gateway_problem_conf_t, is_on),
+      NULL },
+
+      ngx_null_command
+};
+
+
 static ngx_http_module_t  ngx_http_gateway_problem_module_ctx = {
     NULL,                                  /* preconfiguration */
     ngx_http_gateway_problem_init,         /* postconfiguration */
@@ -51,15 +73,15 @@ static ngx_http_module_t  ngx_http_gateway_problem_module_ctx = {
     NULL,                                  /* create server configuration */
     NULL,                                  /* merge server configuration */
 
-    NULL,                                  /* create location configuration */
-    NULL                                   /* merge location configuration */
+    ngx_http_gateway_problem_create_conf,  /* create location configuration */
+    ngx_http_gateway_problem_merge_conf    /* merge location configuration */
 };
 
 
 ngx_module_t  ngx_http_gateway_problem_module = {
     NGX_MODULE_V1,
     &ngx_http_gateway_problem_module_ctx,  /* module context */
-    NULL,                                  /* module directives */
+    ngx_http_gateway_problem_commands,     /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
     NULL,                                  /* init module */
@@ -81,7 +103,7 @@ static ngx_http_output_body_filter_pt    ngx_http_next_body_filter;
 static char       ngx_http_gateway_problem_retry[] = "Retry-After";
 
 
-/* nginx's own refusals in a routed location, and what they are here */
+/* nginx's own refusals, and what they are here */
 
 static struct {
     ngx_int_t          status;
@@ -98,6 +120,34 @@ static struct {
     { NGX_HTTP_INTERNAL_SERVER_ERROR, WIRE_ERROR_INTERNAL },
     { NGX_HTTP_SERVICE_UNAVAILABLE, WIRE_ERROR_OVERLOADED }
 };
+
+
+static void *
+ngx_http_gateway_problem_create_conf(ngx_conf_t *cf)
+{
+    ngx_http_gateway_problem_conf_t  *conf;
+
+    conf = ngx_palloc(cf->pool, sizeof(ngx_http_gateway_problem_conf_t));
+    if (conf == NULL) {
+        return NULL;
+    }
+
+    conf->is_on = NGX_CONF_UNSET;
+
+    return conf;
+}
+
+
+static char *
+ngx_http_gateway_problem_merge_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_gateway_problem_conf_t *prev = parent;
+    ngx_http_gateway_problem_conf_t *conf = child;
+
+    ngx_conf_merge_value(conf->is_on, prev->is_on, 0);
+
+    return NGX_CONF_OK;
+}
 
 
 ngx_int_t
@@ -224,12 +274,15 @@ ngx_http_gateway_problem_header_filter(ngx_http_request_t *r)
 static ngx_http_gateway_problem_t *
 ngx_http_gateway_problem_of_nginx(ngx_http_request_t *r)
 {
-    ngx_uint_t                   i, n;
-    ngx_http_gateway_problem_t  *problem;
+    ngx_uint_t                        i, n;
+    ngx_http_gateway_problem_t       *problem;
+    ngx_http_gateway_problem_conf_t  *conf;
+
+    conf = ngx_http_get_module_loc_conf(r, ngx_http_gateway_problem_module);
 
     if (r->err_status == 0
         || r->headers_out.status != r->err_status
-        || !ngx_http_gateway_is_routed(r)
+        || (!conf->is_on && !ngx_http_gateway_is_routed(r))
         || ngx_http_gateway_is_reply(r))
     {
         return NULL;

@@ -10,6 +10,7 @@ use warnings;
 use Test::More;
 
 use lib 't/lib';
+use Warren::HTTP;
 use Warren::HTTP2 qw(is_http2);
 use Warren::Nginx;
 use Warren::Test qw(spew tempdir);
@@ -106,7 +107,28 @@ http {
         }
         location = /metrics { gateway_metrics; }
         location = /plain { deny all; }
+        location /none {
+            gateway_problem on;
+            return 404;
+            location = /none/of/yours { return 404; deny all; }
+            location = /none/denied { deny all; }
+            location = /none/there { return 200 "there\n"; }
+            location = /none/page {
+                error_page 404 /oops.html;
+                return 404;
+            }
+            location = /none/off { gateway_problem off; deny all; }
+        }
         location / { }
+    }
+
+    server {
+        listen 127.0.0.1:%%PORT_2%%;
+        gateway_problem on;
+        gateway_jwt_key_file %%KEY%%;
+        gateway_jwt_algorithms ES256;
+        gateway_jwt on;
+        location / { gateway_route call orders get; }
     }
 }
 END
@@ -171,6 +193,41 @@ problem_is($nginx->post('/call', "zz\r\n", 'Transfer-Encoding' => 'chunked'),
 
 $r = $nginx->post('/metrics', '');
 problem_is($r, 405, 'method_not_allowed', 'a method of metrics');
+
+problem_is($nginx->get("/none$_"), 404, 'not_found',
+           'where nothing is routed, if told so, what nginx refuses')
+    for '', '/of/yours', '/%23?a=b';
+problem_is($nginx->get('/none/denied'), 403, 'forbidden', 'and denies');
+problem_is($nginx->post('/none/at/all', 'x' x 1000), 404, 'not_found',
+           'with a body, too');
+problem_is($nginx->post('/none/at/all', 'x' x 1048577), 413, 'too_large',
+           'and one that is too large');
+is($nginx->get('/none/there')->{body}, "there\n", 'an answer is left alone');
+is($nginx->get('/none/page')->{body}, "oops\n", 'as is an error_page');
+like($nginx->get('/none/off')->{headers}{'content-type'}, qr{^text/html},
+     'and it may be off again');
+like($nginx->get('/plain')->{headers}{'content-type'}, qr{^text/html},
+     'as it is unless told');
+
+# what is refused before there is a location
+
+for my $bytes (
+    "GET /a%00b HTTP/1.1\r\nHost: a\r\n\r\n",
+    "GET /../a HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a b\r\n\r\n", "nonsense\r\n\r\n", "\0\xff\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: a b\r\nHost: b\r\n\r\n",
+    "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n",
+) {
+    next if is_http2();
+
+    my $http = Warren::HTTP->new(port => $nginx->port_of('PORT_2'));
+    my $text = $http->raw($bytes);
+
+    like($text, qr{\r\ncontent-type:\ application/problem\+json\r\n
+                   .*:error:(?:invalid|method_not_allowed)"}isx,
+         'a request that is none is a problem');
+}
 
 
 # who wins

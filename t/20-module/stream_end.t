@@ -229,6 +229,25 @@ $carl->wait_end();
 is($carl->{comments}[-1], 'lost', 'until it is back');
 
 
+# a broker whose topology is older than the gateway
+
+my $dropped = "/api/exchanges/$stage->{vhost}/dropped";
+$rabbit->api('DELETE', $dropped);
+wait_for(sub {
+    $rabbit->close_connections($stage->{user});
+    my $stream = Warren::EventStream->open(
+        $nginx, '/hasty', Warren::JWT::bearer($key->token({ sub => 'emil' }))
+    );
+    $stream->{status} == 503;
+}, PATIENCE, 'a refusal');
+wait_for(sub { $nginx->log_text() =~ /no exchange 'dropped'/ }, PATIENCE,
+         'the log');
+pass('without an exchange there are no streams, and the log names it');
+$rabbit->api('PUT', $dropped, { type => 'direct', durable => \1 });
+wait_for(sub { open_as('emil')->{status} == 200 }, PATIENCE, 'a stream');
+pass('once it is there they go on, with no reload');
+
+
 # a reload
 
 my @streams = map { open_as("person-$_") } 1 .. 20;

@@ -21,6 +21,7 @@ my $order = order();
 strangers();
 bad_input();
 limits();
+no_route();
 
 done_testing();
 
@@ -251,4 +252,35 @@ sub limits {
     my ($other, $others_token) = $system->person('eve');
     is($nginx->get('/orders', bearer($others_token))->{status}, 200,
        'another person has a limit of her own');
+}
+
+
+# What is no route answers as the routes do; the pages are as they were.
+sub no_route {
+    for my $path ('/order', '/orders/', '/orders/1', '/users/none/roles',
+                  '/products/tea/price', '/index.html', '/_gateway', '/a%00b',
+                  '/..%2fetc/passwd')
+    {
+        for my $who ([], [bearer($token)]) {
+            my $answer = $system->get($path, @$who);
+
+            # two of them nginx does not even look up
+            my ($status, $type) = $path =~ /%(?:00|2f)/ ? (400, 'invalid')
+                                                        : (404, 'not_found');
+
+            is($answer->{status}, $status, "$path is no route");
+            is($answer->{headers}{'content-type'}, 'application/problem+json',
+               'which is told as a problem');
+            is($answer->{json}{type}, "urn:warren:error:$type", 'of its kind');
+        }
+    }
+
+    is($system->post('/order', {})->{json}{status}, 404,
+       'whatever the method is');
+
+    for my $path ('/', '/docs', '/shop.js', '/shop.css', '/openapi.json') {
+        my $answer = $system->get($path);
+        is($answer->{status}, 200, "$path is there");
+        unlike($answer->{headers}{'content-type'}, qr/problem/, 'as it is');
+    }
 }

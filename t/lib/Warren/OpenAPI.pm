@@ -153,6 +153,9 @@ sub route {
 
     $block =~ s/#.*//g;
 
+    # what is no route
+    return () if $block =~ /^\s+return\s+404;/m;
+
     my @words = map { [split] } split /;/, $block;
     my @methods = map {
         split /,/, $_->[1] =~ /\A(?:call|send)\z/ ? 'GET' : $_->[1]
