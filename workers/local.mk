@@ -26,6 +26,10 @@ warren_SOURCES = \
 	workers/warren/jwks.h \
 	workers/warren/key.c \
 	workers/warren/key.h \
+	workers/warren/keys.c \
+	workers/warren/keys.h \
+	workers/warren/keys_command.c \
+	workers/warren/keys_command.h \
 	workers/warren/main.c \
 	workers/warren/management.c \
 	workers/warren/management.h \
@@ -227,7 +231,9 @@ warren_users_SOURCES = \
 	workers/users/users_init.c \
 	workers/users/users_json.c \
 	workers/users/users_json.h \
-	workers/users/users_known.c \
+	workers/users/users_jwks.c \
+	workers/users/users_keys.c \
+	workers/users/users_keys.h \
 	workers/users/users_login.c \
 	workers/users/users_logout.c \
 	workers/users/users_mail.c \

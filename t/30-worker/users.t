@@ -14,7 +14,9 @@ use Test::More;
 use Time::HiRes qw(time);
 use Warren::AMQP;
 use Warren::Caller;
-use Warren::Test;
+use Warren::Test qw(
+    wait_for run_command build_dir sanitizer_environment
+);
 use Warren::Worker;
 
 my $worker = Warren::Worker->new(
@@ -31,7 +33,7 @@ register_refuses();
 login_succeeds();
 login_refuses();
 get_user();
-known_users();
+jwks();
 logs_are_silent();
 
 done_testing();
@@ -230,35 +232,26 @@ sub get_user {
 }
 
 
-# For services, which ask about several at once.
-sub known_users {
-    $broker->user('orders', $worker->vhost());
+# For gateways, and whoever else verifies tokens.
+sub jwks {
+    my $answer = $caller->call('users', 'jwks');
+    my $keys = $answer->{json}{keys};
 
-    my $orders = Warren::Caller->new(broker => $broker, user => 'orders',
-                                     vhost => $worker->vhost());
-    my $other = Warren::Caller::uuid();
-    my $ask = sub {
-        my ($caller, $keys, %option) = @_;
+    is($answer->{status}, 200, 'the public keys are told to everybody');
+    is($answer->{headers}{'cache-control'}, 'public, max-age=300',
+       'and to caches');
+    is(scalar @$keys, 1, 'there is one');
+    is_deeply([sort keys %{ $keys->[0] }], [qw(alg crv kid kty use x y)],
+              'without its private half');
 
-        return $caller->call('users', 'known_users',
-                             body => { keys => $keys }, %option);
-    };
-
-    my $answer = $ask->($orders, [$ann, $other, uc $ann]);
-    is($answer->{status}, 200, 'a service is told whose ids are known')
-        or diag($answer->{body});
-    is_deeply($answer->{json}, { $ann => {}, uc $ann => {} },
-              'as it spelled them');
-
-    for my $keys ([], ['x'], [1], 'x', [$ann, 'me'], [($ann) x 1025],
-                  ['{' . 'a' x 34 . '}'])
-    {
-        is($ask->($orders, $keys)->{status}, 400,
-           'what are no ids is refused');
-    }
-
-    is($ask->($caller, [$ann], sub => $ann)->{status}, 403,
-       'nobody else is told');
+    my ($status, $output) = run_command(
+        command => [build_dir() . '/warren', 'jwks', '--key',
+                    $worker->dir() . '/token.pem', '--kid', 'test'],
+        environment => { sanitizer_environment() }
+    );
+    is($status, 0, 'warren jwks reads the same key');
+    is_deeply($answer->{json}, JSON::PP->new()->decode($output),
+              'and tells the same');
 }
 
 

@@ -26,6 +26,7 @@ my @exempt = (
     [qr/ 409 InFlight\z/, 'one request must be in two lanes at the same'
      . ' moment: t/30-worker/lanes.t has it'],
     [qr/\Achange_password 409 /, 'two changes must be in one batch'],
+    [qr/\Ajwks 500 /, 'it needs no database'],
     [qr/\Arequest_(?:reset|verification) 500 /, 'it needs no table but those'
      . ' of the runtime, without which no answer leaves'],
 );
@@ -220,6 +221,8 @@ sub users {
         body => { roles => ['king'] });
     try('set_roles', 404, 'no account', path => { id => $nobody },
         body => { roles => [] });
+
+    try('jwks', 200, 'the public keys');
 
     sessions(%login);
     letters();

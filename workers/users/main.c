@@ -9,9 +9,6 @@
 #include "users.h"
 
 
-/* who may ask about people that it does not speak for */
-static const char *const  services[] = { "orders", NULL };
-
 static const struct wr_key_table  accounts = { "users", "id", "uuid", false };
 static const struct wr_key_table  refresh_tokens = { "refresh_tokens", "hash",
                                                      "text", false };
@@ -67,10 +64,7 @@ static const struct wr_handler  handlers[] = {
                                   .locks = { &accounts },
                                   .load = users_roles_load,
                                   .apply = users_roles },
-    { WR_CALL, "known_users", .gather = users_known_gather,
-                              .load = users_known_load,
-                              .apply = users_known, .read_only = true,
-                              .callers = services },
+    { WR_CALL, "jwks",            .apply = users_jwks, .read_only = true },
 
     /* what the service tells itself */
     { WR_COMMAND, USERS_MAIL, .apply = users_mail },
@@ -81,10 +75,12 @@ static const struct wr_handler  handlers[] = {
 static const char *const  entities[] = { "user", NULL };
 
 static const struct wr_setting  settings[] = {
-    { "token.key_file", WR_SETTING_TEXT, NULL, false,
-      "private key that signs tokens, PEM, EC on P-256" },
-    { "token.key_id", WR_SETTING_TEXT, NULL, false,
-      "the key's name in tokens (kid)" },
+    { "token.key_directory", WR_SETTING_TEXT, "", false,
+      "keys that sign tokens one after the other; warren keys makes them" },
+    { "token.key_file", WR_SETTING_TEXT, "", false,
+      "private key that signs until one of those does, PEM, EC on P-256" },
+    { "token.key_id", WR_SETTING_TEXT, "", false,
+      "that file's name in tokens (kid)" },
     { "token.issuer", WR_SETTING_TEXT, NULL, false,
       "who issues tokens (iss)" },
     { "token.audience", WR_SETTING_TEXT, NULL, false,

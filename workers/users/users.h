@@ -21,9 +21,6 @@
 #define USERS_EMAIL_MIN      3
 #define USERS_EMAIL_MAX      254
 
-/* ids that known_users takes: as many as a batch may have */
-#define USERS_KNOWN_MAX      1024
-
 /* of a person's name, in bytes */
 #define USERS_NAME_MAX       200
 
@@ -69,7 +66,7 @@ struct users_state {
 };
 
 
-/* .init of the service: reads the key, hashes a password nobody has. */
+/* .init of the service: reads the keys, hashes a password nobody has. */
 int users_init(const struct wr_settings *settings, void **state_r,
     const char **error_r);
 
@@ -144,11 +141,8 @@ void users_roles_keys(struct wr_request *req);
 void users_roles_load(struct wr_request *req);
 enum wr_outcome users_roles(struct wr_request *req);
 
-/* known_users, for services alone: 200, with a member for each of the ids
-   "keys" that is an account's. */
-enum wr_outcome users_known_gather(struct wr_request *req);
-void users_known_load(struct wr_request *req);
-enum wr_outcome users_known(struct wr_request *req);
+/* jwks: the public keys of tokens, for everybody; 200. */
+enum wr_outcome users_jwks(struct wr_request *req);
 
 /* USERS_MAIL: makes a link if there has to be one, and has it sent. */
 enum wr_outcome users_mail(struct wr_request *req);

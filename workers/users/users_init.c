@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "users.h"
+#include "users_keys.h"
 #include "users_password.h"
 #include "users_token.h"
 
@@ -60,6 +61,8 @@ users_init(const struct wr_settings *settings, void **state_r,
 {
     static struct users_state  state;
 
+    struct users_keys  *keys;
+
     if (read_times(settings, &state, error_r) == -1
         || read_rules(settings, &state, error_r) == -1)
     {
@@ -74,14 +77,23 @@ users_init(const struct wr_settings *settings, void **state_r,
         return -1;
     }
 
+    keys = users_keys_new(wr_settings_text(settings, "token.key_file"),
+                          wr_settings_text(settings, "token.key_id"),
+                          wr_settings_text(settings, "token.key_directory"),
+                          error_r);
+
+    if (keys == NULL) {
+        users_password_free(&state.password);
+        return -1;
+    }
+
     state.token = users_token_new(
-        wr_settings_text(settings, "token.key_file"),
-        wr_settings_text(settings, "token.key_id"),
-        wr_settings_text(settings, "token.issuer"),
+        keys, wr_settings_text(settings, "token.issuer"),
         wr_settings_text(settings, "token.audience"),
         wr_settings_ms(settings, "token.ttl") / 1000, error_r);
 
     if (state.token == NULL) {
+        users_keys_free(&keys);
         users_password_free(&state.password);
         return -1;
     }

@@ -65,39 +65,6 @@ users_store_by_id(struct wr_tx *tx, const char *id)
 }
 
 
-struct wr_rows *
-users_store_known(struct wr_tx *tx, struct wr_arena *arena,
-    const char *const *ids)
-{
-    char    *text, *p;
-    size_t   n;
-
-    for (n = 0; ids[n] != NULL; n++) {
-        /* void */
-    }
-
-    /* each id by itself: a plan made while there are few accounts must not read
-       all of them.  A UUID needs no quotes in an array's text: {a,b} */
-
-    p = text = wr_arena_alloc(arena, n * WR_UUID_SIZE + sizeof("{}"));
-
-    for (n = 0; ids[n] != NULL; n++) {
-        *p++ = (n == 0) ? '{' : ',';
-        p = stpcpy(p, ids[n]);
-    }
-
-    *p = '}';
-
-    return wr_tx_query(tx,
-                       "select asked.id "
-                       "from unnest($1::text[]) as asked (id) "
-                       "cross join lateral ("
-                       "    select from users "
-                       "    where users.id = asked.id::uuid limit 1) as known",
-                       WR_PARAMS(text));
-}
-
-
 /* The same statement, whether the address is taken or not. */
 
 struct wr_rows *

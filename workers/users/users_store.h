@@ -61,11 +61,6 @@ struct wr_rows *users_store_by_email(struct wr_tx *tx, const char *email);
 /* The account with an id, a UUID: one row, or none. */
 struct wr_rows *users_store_by_id(struct wr_tx *tx, const char *id);
 
-/* Those of the ids, UUIDs up to a NULL, that are accounts', as they are spelled
-   here: a row each. */
-struct wr_rows *users_store_known(struct wr_tx *tx, struct wr_arena *arena,
-    const char *const *ids);
-
 /* Stores an account of a customer: one row, or none if the address is
    taken. */
 struct wr_rows *users_store_insert(struct wr_tx *tx,

@@ -4,40 +4,31 @@
  * Access tokens: JWT (RFC 7519), signed ES256.
  */
 
-#include <errno.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 
 #include <jwt.h>
 
 #include "arena.h"
 #include "clock.h"
 #include "id.h"
+#include "users_keys.h"
 #include "users_token.h"
 
 
 struct users_token {
-    char         key[USERS_TOKEN_KEY_MAX];
-    size_t       key_len;
-    const char  *kid;
-    const char  *issuer;
-    const char  *audience;
-    int64_t      ttl_sec;
+    struct users_keys  *keys;
+    const char         *issuer;
+    const char         *audience;
+    int64_t             ttl_sec;
 };
 
 
-static int read_key(struct users_token *token, const char *path,
-    const char **error_r);
 static char *sign(const struct users_token *token, const char *sub,
     const char *scope);
-static const char *fail(const char *path, const char *reason);
 
 
 struct users_token *
-users_token_new(const char *key_file, const char *kid, const char *issuer,
+users_token_new(struct users_keys *keys, const char *issuer,
     const char *audience, int64_t ttl_sec, const char **error_r)
 {
     char                *trial;
@@ -55,21 +46,18 @@ users_token_new(const char *key_file, const char *kid, const char *issuer,
         return NULL;
     }
 
-    token->kid = kid;
+    token->keys = keys;
     token->issuer = issuer;
     token->audience = audience;
     token->ttl_sec = ttl_sec;
 
-    if (read_key(token, key_file, error_r) == -1) {
-        users_token_free(&token);
-        return NULL;
-    }
-
     trial = sign(token, "trial", "");
 
     if (trial == NULL) {
-        *error_r = fail(key_file, "no private key, PEM, EC on P-256");
-        users_token_free(&token);
+        *error_r = "a token cannot be signed: are token.issuer and "
+                   "token.audience UTF-8?";
+        free(token);
+        return NULL;
     }
 
     free(trial);
@@ -82,7 +70,7 @@ void
 users_token_free(struct users_token **token)
 {
     if (*token != NULL) {
-        explicit_bzero((*token)->key, sizeof((*token)->key));
+        users_keys_free(&(*token)->keys);
         free(*token);
         *token = NULL;
     }
@@ -116,42 +104,10 @@ users_token_ttl_sec(const struct users_token *token)
 }
 
 
-static int
-read_key(struct users_token *token, const char *path, const char **error_r)
+struct users_keys *
+users_token_keys(const struct users_token *token)
 {
-    int           rc;
-    FILE         *file;
-    struct stat   st;
-
-    rc = -1;
-    file = fopen(path, "re");
-
-    if (file == NULL || fstat(fileno(file), &st) == -1) {
-        *error_r = fail(path, strerror(errno));
-        goto done;
-    }
-
-    if (st.st_mode & S_IROTH) {
-        *error_r = fail(path, "may be read by everybody; chmod o= it");
-        goto done;
-    }
-
-    token->key_len = fread(token->key, 1, sizeof(token->key), file);
-
-    if (ferror(file) || token->key_len == sizeof(token->key)) {
-        *error_r = fail(path, "cannot be read, or is too large for a key");
-        goto done;
-    }
-
-    rc = 0;
-
-done:
-
-    if (file != NULL) {
-        fclose(file);
-    }
-
-    return rc;
+    return token->keys;
 }
 
 
@@ -160,21 +116,23 @@ done:
 static char *
 sign(const struct users_token *token, const char *sub, const char *scope)
 {
-    int      rc;
-    char    *text, jti[WR_UUID_SIZE];
-    long     now;
-    jwt_t   *jwt;
+    int                      rc;
+    char                    *text, jti[WR_UUID_SIZE];
+    long                     now;
+    jwt_t                   *jwt;
+    const struct users_key  *key;
 
     if (jwt_new(&jwt) != 0) {
         return NULL;
     }
 
     wr_id_uuid7(jti);
+    key = users_keys_signing(token->keys);
     now = (long) (wr_clock_wall_ms() / 1000);
 
-    rc = jwt_set_alg(jwt, JWT_ALG_ES256, (const unsigned char *) token->key,
-                     (int) token->key_len)
-         || jwt_add_header(jwt, "kid", token->kid)
+    rc = jwt_set_alg(jwt, JWT_ALG_ES256, (const unsigned char *) key->pem,
+                     (int) key->pem_len)
+         || jwt_add_header(jwt, "kid", key->kid)
          || jwt_add_grant(jwt, "iss", token->issuer)
          || jwt_add_grant(jwt, "aud", token->audience)
          || jwt_add_grant(jwt, "sub", sub)
@@ -185,19 +143,6 @@ sign(const struct users_token *token, const char *sub, const char *scope)
 
     text = rc ? NULL : jwt_encode_str(jwt);
     jwt_free(jwt);
-
-    return text;
-}
-
-
-/* The one reason a lane gives before it ends. */
-
-static const char *
-fail(const char *path, const char *reason)
-{
-    static char  text[512];
-
-    snprintf(text, sizeof(text), "token.key_file %s: %s", path, reason);
 
     return text;
 }

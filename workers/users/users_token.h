@@ -11,20 +11,17 @@
 #include <stdint.h>
 
 
+struct users_keys;
 struct users_token;
 struct wr_arena;
 
 
-/* A key's file that is larger is none. */
-#define USERS_TOKEN_KEY_MAX  16384
-
-
 /*
- * Reads the key and signs with it once, so that a key that does not do keeps
- * the worker from starting.  kid, issuer and audience are kept.  Returns NULL
- * and the reason.
+ * Signs once, so that what does not do keeps the worker from starting.  The
+ * keys are the token's then; if it fails they stay the caller's.  issuer and
+ * audience are kept.  Returns NULL and the reason.
  */
-struct users_token *users_token_new(const char *key_file, const char *kid,
+struct users_token *users_token_new(struct users_keys *keys,
     const char *issuer, const char *audience, int64_t ttl_sec,
     const char **error_r);
 void users_token_free(struct users_token **token);
@@ -36,6 +33,9 @@ const char *users_token_sign(const struct users_token *token,
 
 /* How long one is good. */
 int64_t users_token_ttl_sec(const struct users_token *token);
+
+/* The keys it signs with, which stay its own. */
+struct users_keys *users_token_keys(const struct users_token *token);
 
 
 #endif /* USERS_TOKEN_H */

@@ -15,6 +15,7 @@
 
 #include "dead_command.h"
 #include "jwks.h"
+#include "keys_command.h"
 #include "new.h"
 #include "status_command.h"
 #include "token.h"
@@ -59,6 +60,12 @@ static const struct command  commands[] = {
       "sign an access token" },
     { "jwks", NULL, jwks_command,
       "print the public half of a key as a JSON Web Key Set" },
+    { "keys", "rotate", keys_command_rotate,
+      "make a key that signs once gateways know it" },
+    { "keys", "list", keys_command_list,
+      "tell the keys of a service" },
+    { "keys", "prune", keys_command_prune,
+      "delete those whose tokens have ended" },
 };
 
 #define COMMANDS  (sizeof(commands) / sizeof(commands[0]))

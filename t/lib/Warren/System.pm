@@ -12,7 +12,8 @@ package Warren::System;
 #
 # private => 1 takes a RabbitMQ of its own, which may be restarted and killed.
 # settings are keys of all workers, or of one: { orders => { lanes => 4 } }.
-# services are those that are started, all of them unless told.
+# services are those that are started, all of them unless told.  With key_url
+# (words of that directive) the gateway fetches the keys of tokens from itself.
 
 use strict;
 use warnings;
@@ -126,6 +127,10 @@ sub nginx_conf {
     $text =~ s!^ +server \{$!$&\n        access_log %%DIR%%/access.log story;!m;
     $text =~ s{127\.0\.0\.1:\@AMQP_PORT\@/warren;}
               {'127.0.0.1:' . $self->{broker}->port() . "/$self->{vhost};"}e;
+
+    $text =~ s!gateway_jwt_key_file .*?;!gateway_jwt_key_url
+            http://127.0.0.1:%%PORT%%/.well-known/jwks.json
+            $self->{key_url};! if $self->{key_url};
 
     my %value = (
         PORT => '%%PORT%%', SECRETS => $self->{dir}, ISSUER => $issuer,
