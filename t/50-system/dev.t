@@ -133,12 +133,14 @@ sub readme {
          'and places an order');
     like($said[3] // '', qr/"status":"confirmed".*"kind":"order\.confirmed"/s,
          'which is confirmed, and she is told');
-    like($said[4] // '', qr{^HTTP/1\.1 401 .*problem\+json}ms,
+    like($said[4] // '', qr/#reset=\S+\n204\n/,
+         'a letter has a link that takes a new password');
+    like($said[5] // '', qr{^HTTP/1\.1 401 .*problem\+json}ms,
          'a stranger gets a problem');
 
     # what two services do at once comes in either order
     my @story = map { (split / /, $_, 2)[1] =~ s/: [^:]*\z//r }
-                split /\n/, $said[5] // '';
+                split /\n/, $said[6] // '';
     my %place = map { ($story[$_] => $_) } 0 .. $#story;
     my @steps = ('nginx: POST /orders', 'orders: announced order.placed',
                  'catalog: announced stock.reserved',
@@ -148,15 +150,15 @@ sub readme {
 
     is_deeply([sort { ($place{$a} // -1) <=> ($place{$b} // -1) } @steps],
               \@steps, 'and the logs tell its story in order')
-        or diag($said[5]);
-    diag($said[5]) if $ENV{WARREN_README};
+        or diag($said[6]);
+    diag($said[6]) if $ENV{WARREN_README};
 }
 
 
 sub again {
     my %before = pids();
 
-    is(keys %before, 8, 'eight servers run');
+    is(keys %before, 9, 'nine servers run');
     up();
     is_deeply({ pids() }, \%before, 'up again starts nothing anew');
 }
