@@ -84,6 +84,12 @@ sub up {
     ok($jwt, 'a token') or BAIL_OUT($text);
     is(@curl, 4, 'and four commands');
 
+    my ($who) = $text =~ /^Log in as (\S+) or /m;
+    my ($password) = $text =~ /^"(.+)"\.$/m;
+    my $answer = Warren::HTTP->new(port => $at =~ /:(\d+)$/)
+                 ->post('/login', { email => $who, password => $password });
+    is($answer->{status}, 200, 'somebody can log in') or diag($text);
+
     return ($at, $jwt, @curl);
 }
 
