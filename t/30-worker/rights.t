@@ -173,7 +173,8 @@ sub gateway {
 
     may("the gateway listens to what a person should see by $_", sub {
         $amqp->bind($reply_queue, 'notifications', $_);
-    }) for 'inapp.0190b0c6-7a54-7e6d-9c55-3a4f1e6d7c8b', 'inapp.a%2Fb~_';
+    }) for 'inapp.0190b0c6-7a54-7e6d-9c55-3a4f1e6d7c8b', 'inapp.a%2Fb~_',
+           $reply_queue;
 
     may('the gateway learns what its queue has dropped', sub {
         $amqp->bind($reply_queue, 'dropped', $reply_queue);
@@ -202,7 +203,7 @@ sub gateway {
     must_not("the gateway does not listen to people by $_", sub {
         $amqp->bind($reply_queue, 'notifications', $_);
     }) for '#', 'inapp.#', 'inapp.*', 'inapp.x.#', '*.x', 'email.#', 'email.x',
-           'inapp', 'inapp.', 'xinapp.x', 'inapp.x.y', '';
+           'inapp', 'inapp.', 'xinapp.x', 'inapp.x.y', '', 'amq.#', 'amq.*';
     must_not('the gateway does not make a queue with a name', sub {
         $amqp->declare_queue('mine', durable => 1);
     });

@@ -251,7 +251,8 @@ static const struct policy_row  policy_rows[] = {
 /*
  * Nobody has a right on the default exchange: whoever may write to it may
  * write into every queue.  The gateway binds persons one by one, with no
- * pattern, and what else is told of them, such as letters, it never sees.
+ * pattern, and what else is told of them, such as letters, it never sees.  A
+ * queue's own name, which is nobody's key, tries its right to bind.
  */
 
 static const struct right_row  right_rows[] = {
@@ -259,7 +260,8 @@ static const struct right_row  right_rows[] = {
       "^amq\\.gen-",
       "^(rpc|commands|limits|dropped|amq\\.gen-.*)$",
       "^(amq\\.gen-.*|replies|limits|notifications|dropped)$",
-      "^$", "^inapp\\.[A-Za-z0-9_~%-]+$" },
+      "^$",
+      "^(inapp\\.[A-Za-z0-9_~%-]+|amq\\.gen-[A-Za-z0-9_-]+)$" },
     { EACH_SERVICE, "{service}",
       "^amq\\.gen-",
       "^(rpc|commands|events|notifications|replies|retry\\.{service}"
