@@ -29,6 +29,7 @@ const state = {
     told: new Map(),            /* id: element */
     stream: null,               /* AbortController of what is read */
     renewal: null,              /* the promise of a token, while it is asked */
+    secret: null,               /* of a link that resets the password */
     again: AGAIN_MS[0],         /* first wait for a new stream, as it says */
     last: null,                 /* id of the newest event of the stream */
     timer: {}                   /* poll and steps */
@@ -295,7 +296,16 @@ function tell(problem, place) {
 }
 
 
+/* What went well, where no element shows it. */
+
+function say(text) {
+    $('said').textContent = text;
+}
+
+
 function quiet() {
+    say('');
+
     for (const box of document.querySelectorAll('[role=alert]')) {
         box.hidden = true;
     }
@@ -447,6 +457,8 @@ function showCart() {
     const empty = state.cart.length === 0;
 
     $('cart-empty').hidden = !empty;
+    $('cart-count').textContent = empty ? ''
+        : `(${state.cart.reduce((sum, line) => sum + line.quantity, 0)})`;
     $('order').hidden = empty;
     $('order-hint').hidden = state.session !== null;
 
@@ -583,17 +595,21 @@ function showOrder(order, isNew) {
 }
 
 
-/* Asks for an order and its steps. */
+/* Asks for an order, its steps, and its payment as soon as a step was one. */
 
 async function follow(id) {
-    const [order, history] = await Promise.all([
+    const [order, { history }] = await Promise.all([
         api('GET', `/orders/${id}`), api('GET', `/orders/${id}/history`)
     ]);
+
+    const payment = history.some((step) => step.what.startsWith('payment.'))
+        ? await api('GET', `/orders/${id}/payment`) : null;
 
     const entry = state.orders.get(id);
 
     if (entry) {
-        entry.steps = history.history;
+        entry.steps = history;
+        entry.payment = payment;
     }
 
     showOrder(order, true);
@@ -643,8 +659,25 @@ const WAITS = {
 };
 
 
+const PAYMENTS = {
+    waiting: 'not asked for yet', capturing: 'being asked for',
+    captured: 'paid', declined: 'declined', cancelled: 'not asked for'
+};
+
+
+/* Anew if something changed; who was at its button is so afterwards. */
+
 function draw(entry) {
     const { order } = entry;
+    const shown = JSON.stringify([order, entry.steps, entry.payment]);
+    const focused = entry.element.contains(document.activeElement);
+
+    if (entry.shown === shown) {
+        return;
+    }
+
+    entry.shown = shown;
+
     const status = order.status ?? 'placed';
     const count = (order.lines ?? [])
         .map((line) => `${line.quantity} × ${line.name ?? line.product_id}`)
@@ -678,7 +711,24 @@ function draw(entry) {
             badge, clock(order.created_at)),
         ...(count ? [el('p', { className: 'what' }, count)] : []),
         ...(entry.steps ? [stepList(entry)] : []),
-        buttons);
+        ...(entry.payment ? [paymentLine(entry.payment)] : []),
+        ...(buttons.childElementCount ? [buttons] : []));
+
+    if (focused) {
+        entry.element.tabIndex = -1;
+        (buttons.querySelector('button') ?? entry.element).focus();
+    }
+}
+
+
+function paymentLine(payment) {
+    const back = payment.refunded_cents > 0
+        ? `, ${money(payment.refunded_cents, payment.currency)} paid back`
+        : '';
+
+    return el('p', { className: 'what payment' },
+        `Payment of ${money(payment.amount_cents, payment.currency)}: `
+        + PAYMENTS[payment.state] + back);
 }
 
 
@@ -757,6 +807,8 @@ function showTold(n, isNew) {
                     { key: newKey() });
                 item.className = '';
                 button.remove();
+                item.tabIndex = -1;
+                item.focus();
             })
         }, 'Mark as read');
 
@@ -957,49 +1009,174 @@ function live(text, isOn) {
 
 /* ---- who one is */
 
-let isNewcomer = false;
+const FIELDS = ['email', 'name', 'password'];
 
-function otherWay() {
-    isNewcomer = !isNewcomer;
+/* What the form asks for; isNew: the password is one that is chosen now. */
+
+const WAYS = {
+    known: {
+        title: 'Log in', enter: 'Log in', other: 'I am new here',
+        fields: ['email', 'password'], work: logIn
+    },
+    newcomer: {
+        title: 'New here', enter: 'Make an account',
+        other: 'I have an account', fields: FIELDS, isNew: true,
+        work: register
+    },
+    forgotten: {
+        title: 'Password forgotten', enter: 'Send me a link',
+        other: 'Back', fields: ['email'], work: askForLink
+    },
+    reset: {
+        title: 'A new password', enter: 'Keep it', other: 'Back',
+        fields: ['password'], isNew: true, work: resetPassword
+    }
+};
+
+let way = 'known';
+
+function goWay(name) {
+    const it = WAYS[name];
+
+    way = name;
     quiet();
-    $('name-row').hidden = !isNewcomer;
-    $('name').required = isNewcomer;
-    $('password').minLength = isNewcomer ? 8 : 1;
-    $('password').autocomplete = isNewcomer
+
+    /* no complaint about what was asked for before */
+    const [email, called] = [$('email').value, $('name').value];
+    $('log-in').reset();
+    $('email').value = email;
+    $('name').value = called;
+
+    for (const field of FIELDS) {
+        const isThere = it.fields.includes(field);
+
+        $(`${field}-row`).hidden = !isThere;
+        $(field).required = isThere;
+    }
+
+    $('password').minLength = it.isNew ? 8 : 1;
+    $('password').autocomplete = it.isNew
         ? 'new-password' : 'current-password';
-    $('account-title').textContent = isNewcomer ? 'New here' : 'Log in';
-    $('enter').textContent = isNewcomer ? 'Make an account' : 'Log in';
-    $('other-way').textContent = isNewcomer
-        ? 'I have an account' : 'I am new here';
+    $('account-title').textContent = it.title;
+    $('enter').textContent = it.enter;
+    $('other-way').textContent = it.other;
+    $('forgotten').hidden = name !== 'known';
 }
 
 
-async function enter() {
-    const email = $('email').value.trim();
-    const password = $('password').value;
-
-    if (isNewcomer) {
-        await api('POST', '/users', {
-            open: true, body: { email, name: $('name').value, password }
-        });
-        otherWay();
-    }
-
+async function logIn() {
     state.session = null;
     keep(await api('POST', '/login', {
-        open: true, body: { email, password }
+        open: true, body: {
+            email: $('email').value.trim(), password: $('password').value
+        }
     }));
     $('password').value = '';
     await arrive();
+    $('orders-title').focus({ preventScroll: true });
+}
+
+
+async function register() {
+    const password = $('password').value;
+
+    await api('POST', '/users', {
+        open: true, body: {
+            email: $('email').value.trim(), name: $('name').value, password
+        }
+    });
+    goWay('known');
+    $('password').value = password;
+    await logIn();
+}
+
+
+/* The answer is the same whoever has the address, and so is what is said. */
+
+async function askForLink() {
+    const email = $('email').value.trim();
+
+    await api('POST', '/password/reset', { open: true, body: { email } });
+    goWay('known');
+    say(`If ${email} has an account here, a letter with a link is on its way.`);
+}
+
+
+async function resetPassword() {
+    await api('POST', '/password/reset/confirm', {
+        open: true,
+        body: { token: state.secret, password: $('password').value }
+    });
+    state.secret = null;
+    goWay('known');
+    say('Your password is changed. Please log in with it.');
+    $('email').focus();
+}
+
+
+async function verify(secret) {
+    await api('POST', '/email/verify', { open: true, body: { token: secret } });
+
+    if (state.session) {
+        await knowWho();
+    }
+
+    say('Thank you: your e-mail address is verified.');
+}
+
+
+/* Links of letters have a secret behind "#"; it does not stay there, where
+   others may see it, or go back to it. */
+
+async function openLink() {
+    const [, what, secret] = location.hash
+        .match(/^#(verify|reset|forgotten)(?:=(.*))?$/) ?? [];
+
+    if (!what) {
+        return;
+    }
+
+    history.replaceState(null, '', location.pathname);
+    quiet();
+
+    if (what === 'verify') {
+        await verify(secret ?? '');
+        return;
+    }
+
+    if (state.session) {
+        await logOut();
+    }
+
+    state.secret = secret;
+    goWay(what);
+    $('account').scrollIntoView({ block: 'nearest' });
+    $(WAYS[what].fields[0]).focus();
+}
+
+
+async function letterAgain() {
+    const { email } = state.session.user;
+
+    await api('POST', '/users/me/email/verify', { key: newKey() });
+    say(`A letter is on its way to ${email}.`);
+}
+
+
+async function knowWho() {
+    const user = await api('GET', '/users/me');
+
+    state.session.user = {
+        id: user.id, name: user.name, email: user.pending_email ?? user.email,
+        isVerified: user.email_verified && !user.pending_email
+    };
+    save('session', state.session);
+    showWho();
 }
 
 
 async function arrive() {
-    const user = await api('GET', '/users/me');
-
-    state.session.user = { id: user.id, name: user.name };
-    save('session', state.session);
-    showWho();
+    await knowWho();
     showCart();
     live('', false);
     listen();
@@ -1017,6 +1194,8 @@ function showWho() {
     $('who').hidden = !user;
     $('log-out').hidden = !user;
     $('who').textContent = user ? user.name : '';
+    $('unverified').hidden = !user || user.isVerified;
+    $('address').textContent = user?.email ?? '';
 }
 
 
@@ -1058,6 +1237,7 @@ async function logOut() {
 
     } finally {
         leave();
+        $('to-account').focus();
     }
 }
 
@@ -1082,10 +1262,18 @@ function begin() {
     $('category').addEventListener('change', () => act(go,
         () => search(false)));
 
-    onSubmit('log-in', 'enter', enter);
+    onSubmit('log-in', 'enter', () => WAYS[way].work());
     onSubmit('order', 'place', placeOrder);
 
-    $('other-way').addEventListener('click', otherWay);
+    $('other-way').addEventListener('click', () => goWay(
+        way === 'known' ? 'newcomer' : 'known'));
+    $('forgotten').addEventListener('click', () => {
+        goWay('forgotten');
+        $('email').focus();
+    });
+    $('letter-again').addEventListener('click', () => act($('letter-again'),
+        letterAgain));
+    window.addEventListener('hashchange', () => openLink().catch(tell));
     $('more').addEventListener('click', () => act($('more'),
         () => search(true)));
     $('more-orders').addEventListener('click', () => act($('more-orders'),
@@ -1098,9 +1286,9 @@ function begin() {
     showCart();
     search(false).catch(tell);
 
-    if (state.session) {
-        arrive().catch(tell);
-    }
+    const arrival = state.session ? arrive().catch(tell) : Promise.resolve();
+
+    arrival.then(openLink).catch(tell);
 }
 
 

@@ -8,19 +8,31 @@
 use strict;
 use warnings;
 
-use lib 't/lib';
+use lib 't/lib', 't/30-worker';
 
 use Test::More;
+use Smtp;
 use Warren::Browser;
+use Warren::HTTP;
 use Warren::OpenAPI;
 use Warren::System;
 use Warren::Test;
 
-my $system = Warren::System->new()->start();
-my $sql = slurp(source_dir() . '/sql/catalog/seed.sql');
+my $smtp = Smtp->new();
+my $system = Warren::System->new(settings => {
+    users => { 'link.base' => 'http://shop.example' },
+    notifications => {
+        'smtp.url' => $smtp->url(), 'smtp.tls' => 'off',
+        'smtp.from' => 'shop@example.com'
+    }
+})->start();
 
-$sql =~ s/^\\set .*\n//mg;
-$system->psql('catalog', $sql);
+for my $service (qw(catalog users notifications)) {
+    my $seed = source_dir() . "/sql/$service/seed.sql";
+
+    next if !-f $seed;
+    $system->psql($service, slurp($seed) =~ s/^\\set .*\n//mgr);
+}
 
 # the newest order as it is shown
 my $newest = '#order-list > li:first-child';
@@ -28,8 +40,11 @@ my $newest = '#order-list > li:first-child';
 my $url = 'http://127.0.0.1:' . $system->port();
 my $browser = Warren::Browser->new();
 
+policy();
 look();
+markup();
 register();
+verified();
 order();
 declined();
 cancelled();
@@ -40,6 +55,8 @@ phone();
 reference();
 unreachable();
 left();
+reset_password();
+seeded();
 
 done_testing();
 
@@ -59,6 +76,73 @@ return [...document.querySelectorAll('input, select, button')]
     .map((e) => e.outerHTML).join();
 END
     is_deeply([$browser->complaints()], [], "$what leaves the console empty");
+}
+
+
+# What is served lets no script run but its files, and has none in a page.
+sub policy {
+    my $http = Warren::HTTP->new(port => $system->port());
+
+    for my $path (qw(/ /docs /shop.js /docs.js /shop.css /openapi.json)) {
+        my $answer = $http->get($path);
+        my $policy = $answer->{headers}{'content-security-policy'} // '';
+
+        is($answer->{status}, 200, "$path is served");
+        like($policy, qr/\Adefault-src 'none'; script-src 'self'; /,
+             'with a policy of where scripts may come from');
+        unlike($policy, qr/unsafe|\*|data:|https?:/,
+               'which makes no exception');
+        unlike($answer->{body},
+               qr/<style|\sstyle=|\son\w+=["']|<script(?![^>]*\ssrc="\/)/,
+               'and needs none') if $path =~ m{\A/(?:docs)?\z};
+        unlike($answer->{body},
+               qr/innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(/,
+               'and makes no markup of data') if $path =~ /\.js\z/;
+    }
+
+    $browser->go("$url/");
+    $browser->run(<<'END');
+const script = document.createElement('script');
+script.textContent = 'window.ran = true';
+document.body.append(script);
+END
+    is($browser->run('return window.ran === true ? 1 : 0'), 0,
+       'the browser heeds it');
+    like(join("\n", $browser->complaints()), qr/Content Security Policy/,
+         'and says so');
+}
+
+
+# A product's name is whatever somebody has written.
+sub markup {
+    my $name = q{<img src="x" onerror="ran = 1"> <b>Oddity</b> &amp; more};
+    my $http = Warren::HTTP->new(port => $system->port());
+    my $clerk = 'Bearer ' . $system->token(
+        '00000000-0000-7000-8000-000000000001', 'catalog:write'
+    );
+
+    is($http->request('PUT', '/products/oddity', {
+        name => $name, description => $name, category => 'odd',
+        price_cents => 100, currency => 'EUR'
+    }, authorization => $clerk)->{status}, 201, 'there is an odd product');
+    is($http->post('/products/oddity/stock', { delta => 5 },
+                   authorization => $clerk)->{status}, 200, 'of which five');
+
+    $browser->go("$url/");
+    $browser->type('#q', 'oddity');
+    $browser->click('#search button');
+    $browser->wait_for_text('.product h3', qr/\A\Q$name\E\z/);
+    pass('a name with markup is shown as it is');
+    $browser->click('.product .foot button');
+    like($browser->wait_for_text('#lines', qr/Oddity/), qr/^\Q$name\E$/m,
+         'in the cart, too');
+    is($browser->run('return document.querySelectorAll('
+                     . '".product img, .product b, #lines img, #lines b"'
+                     . ').length + (window.ran ? 1 : 0)'), 0,
+       'and make no elements');
+    $browser->click('#lines button');
+    $browser->wait_for_text('#cart-empty', qr/Nothing/);
+    $browser->screenshot('markup-1280');
 }
 
 
@@ -112,6 +196,109 @@ sub register {
 }
 
 
+# The path of the link that a letter has, for this shop.
+sub link_of {
+    my ($subject, $count) = @_;
+
+    my @mails;
+    wait_for(sub {
+        @mails = grep { $_->{subject} =~ $subject }
+                 $smtp->mails('ada@example.com', 1);
+        @mails >= $count;
+    }, 60, "$count letters of $subject");
+
+    return $mails[-1]{text} =~ m{http://shop\.example(/\S+)} ? $1
+         : die "no link in $mails[-1]{text}\n";
+}
+
+
+# Opens a link of a letter as a mail program does: in a new page.
+sub open_link {
+    my ($link) = @_;
+
+    $browser->go('about:blank');
+    $browser->go($url . $link);
+}
+
+
+sub verified {
+    like($browser->text('#unverified'), qr/ada\@example\.com/,
+         'it is told that the address is not verified yet');
+    $browser->screenshot('unverified-1280');
+
+    my $link = link_of(qr/./, 1);
+
+    open_link('/#verify=' . 'x' x 43);
+    $browser->wait_for_text('#problem', qr/not valid/i);
+    pass('a link that is none is told');
+    $browser->complaints();     # the browser's own word on a 400
+    $browser->screenshot('link-1280');
+
+    open_link($link);
+    $browser->wait_for_text('#said', qr/verified/);
+    $browser->wait_for_text('#who', qr/Ada/);
+    wait_for(sub { !$browser->visible('#unverified') }, 40,
+             'the address to be verified');
+    pass('the link of the letter verifies the address');
+    unlike($browser->run('return location.href + history.length'
+                         . ' + JSON.stringify(history.state)'),
+           qr/verify/, 'and its secret does not stay in the address');
+}
+
+
+# Somebody whom ./dev up has made.
+sub seeded {
+    $browser->click('#log-out');
+    $browser->type('#email', 'alice@example.com');
+    $browser->type('#password', 'correct horse battery');
+    $browser->click('#enter');
+    $browser->wait_for_text('#who', qr/\AAlice\z/);
+    pass('Alice, who is there from the beginning, logs in');
+    ok(!$browser->visible('#unverified'), 'and is verified');
+    buy('tok_success');
+    $browser->wait_for_text($newest, qr/Confirmed/);
+    pass('and buys something');
+}
+
+
+# Who has forgotten the password is sent a link.
+sub reset_password {
+    $browser->click('#forgotten');
+    is($browser->run('return document.activeElement.id'), 'email',
+       'who has forgotten the password is asked for an address');
+    ok(!$browser->visible('#password'), 'and for nothing else');
+
+    $browser->type('#email', 'nobody@example.com');
+    $browser->click('#enter');
+    my $said = $browser->wait_for_text('#said', qr/nobody.*on its way/);
+
+    $browser->click('#forgotten');
+    $browser->type('#email', 'ada@example.com');
+    $browser->click('#enter');
+    is($browser->wait_for_text('#said', qr/ada.*on its way/),
+       $said =~ s/nobody/ada/r, 'a stranger is told the same as anybody');
+    $browser->screenshot('forgotten-1280');
+
+    open_link(link_of(qr/reset|password/i, 1));
+    $browser->wait_for_text('#account-title', qr/A new password/);
+    unlike($browser->run('return location.href'), qr/reset/,
+           'the link asks for a password, and leaves the address');
+    $browser->screenshot('reset-1280');
+    $browser->type('#password', 'a quite new password');
+    $browser->click('#enter');
+    $browser->wait_for_text('#said', qr/changed/);
+
+    $browser->type('#email', 'ada@example.com');
+    $browser->type('#password', 'a quite new password');
+    $browser->click('#enter');
+    $browser->wait_for_text('#who', qr/Ada/);
+    pass('which is good from then on');
+    is($browser->run('return document.activeElement.id'), 'orders-title',
+       'and who logs in is led on');
+    is_deeply([$browser->complaints()], [], 'without a complaint');
+}
+
+
 # Puts something into the cart and orders it.
 sub buy {
     my ($method) = @_;
@@ -123,6 +310,9 @@ sub buy {
 
 
 sub order {
+    $browser->type('#q', 'green tea');
+    $browser->click('#search button');
+    $browser->wait_for_text('.product h3', qr/green tea/i);
     $browser->click('.product .foot button:enabled');
     $browser->click('.product .foot button:enabled');
     $browser->wait_for_text('#place', qr/Order for .*\d/);
@@ -139,6 +329,8 @@ sub order {
     like($steps, qr/\APlaced/, 'its steps begin');
     like($steps, qr/In stock, and held/, 'go on');
     like($steps, qr/^Paid/m, 'and on');
+    like($browser->text("$newest .payment"), qr/\Q$sum\E: paid\z/,
+         'the payment is told');
     like($steps, qr/Confirmed\D[^\n]*\n?\S*\z/, 'until it is confirmed');
 
     $browser->wait_for_text('#live', qr/\Alive\z/);
@@ -162,6 +354,12 @@ sub declined {
 
 sub cancelled {
     buy('tok_slow');
+    $browser->find("$newest .buttons button");
+    $browser->run('document.querySelector(arguments[0]).focus()',
+                  "$newest .buttons button");
+    $browser->wait_for_text($newest, qr/In stock/);
+    is($browser->run('return document.activeElement.innerText'),
+       'Cancel the order', 'a step leaves the focus where it was');
     $browser->click("$newest .buttons button");
     $browser->wait_for_text($newest, qr/Cancelled: as you wished/);
     pass('an order can be cancelled while it is on its way');
@@ -274,10 +472,15 @@ sub unreachable {
 
 
 sub left {
+    my $refresh = $browser->run('return state.session.refresh');
+
     $browser->click('#log-out');
     $browser->wait_for_text('#account-title', qr/Log in/);
     is($browser->text('#orders, #told, #who'), '',
        'who logs out leaves nothing to see');
+    is(Warren::HTTP->new(port => $system->port())
+       ->post('/login/refresh', { refresh_token => $refresh })->{status},
+       401, 'the session is at its end');
     is($browser->run('return JSON.stringify({ ...sessionStorage })')
        =~ /token/ ? 1 : 0, 0, 'nor a token');
     is_deeply([$browser->complaints()], [], 'nor a complaint');
