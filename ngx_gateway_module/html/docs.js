@@ -181,7 +181,8 @@ function content(kinds) {
         }
 
         if (example !== undefined) {
-            parts.push(el('pre', null, JSON.stringify(example, null, 2)));
+            parts.push(el('pre', null, typeof example === 'string'
+                ? example : JSON.stringify(example, null, 2)));
         }
     }
 

@@ -702,5 +702,23 @@ sub complete {
         }
     }
 
+    # who excuses what nobody describes, or everybody has seen, hides the next
+    my @reasons = grep {
+        my $reason = $_;
+
+        !grep {
+            my $id = $_;
+            my $responses = $operation{$id}{item}{responses};
+
+            grep {
+                my ($name) = ($responses->{$_}{'$ref'} // '') =~ m{(\w+)\z};
+                !$tried{$id}{$_} && "$id $_ " . ($name // '') =~ $reason->[0];
+            } keys %$responses;
+        } keys %operation;
+    } @exempt;
+
+    is(join("\n", map { "$_->[0]: $_->[1]" } @reasons), '',
+       'and each reason not to is needed');
+
     is(join("\n", @left), '', 'all that is described was seen');
 }

@@ -152,4 +152,50 @@ sub examples {
            ? join("\n", $api->validate($pointer, $body->{example})) : 'none',
            '', "the example of $operation->{id} is valid");
     }
+
+    my @wrong;
+
+    for my $operation (grep { is_api($_) } @operations) {
+        my $responses = $operation->{item}{responses};
+
+        push @wrong, example_errors(
+            $api->place("$operation->{pointer}/responses/$_")
+        ) for sort keys %$responses;
+    }
+
+    is(join("\n", @wrong), '', 'answers have valid examples, and problems too');
+
+    my $place = '/components/responses/NotFound/content'
+                . '/application~1problem+json';
+    local $api->at($place)->{example} = { status => 400 };
+    isnt(join("\n", example_errors('/components/responses/NotFound')), '',
+         'an example that is not valid is seen');
+    delete $api->at($place)->{example};
+    like(join("\n", example_errors('/components/responses/NotFound')),
+         qr/has no example\z/, 'and one that is missing');
+}
+
+
+# Files are their own example.
+sub is_api {
+    my ($operation) = @_;
+
+    return !grep { $_ eq 'pages' || $_ eq 'operation' }
+           @{ $operation->{item}{tags} };
+}
+
+
+sub example_errors {
+    my ($pointer) = @_;
+
+    my $content = $api->at($pointer)->{content} // {};
+
+    return map {
+        my $place = "$pointer/content/" . s{/}{~1}gr;
+        my $example = $content->{$_}{example};
+
+        defined $example
+            ? map { "$place: $_" } $api->validate("$place/schema", $example)
+            : "$place has no example";
+    } sort keys %$content;
 }
