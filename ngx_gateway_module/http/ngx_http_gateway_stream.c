@@ -370,23 +370,32 @@ ngx_http_gateway_stream_open(ngx_http_gateway_stream_t *s)
 static void
 ngx_http_gateway_stream_wait(ngx_http_request_t *r)
 {
-    ngx_event_t       *rev;
-    ngx_connection_t  *c;
-
-    c = r->connection;
-    c->log->action = "waiting for a stream to be bound";
+    r->connection->log->action = "waiting for a stream to be bound";
 
     r->write_event_handler = ngx_http_request_empty_handler;
 
-    if (r->discard_body) {
+    ngx_http_gateway_stream_listen(r);
+}
+
+
+void
+ngx_http_gateway_stream_listen(ngx_http_request_t *r)
+{
+    ngx_event_t       *rev;
+    ngx_connection_t  *c;
+
+    if (r->discard_body || r->read_event_handler == ngx_http_test_reading) {
         return;
     }
 
-    r->read_event_handler = ngx_http_test_reading;
-
+    c = r->connection;
     rev = c->read;
 
-    if (rev->ready) {
+    r->read_event_handler = ngx_http_test_reading;
+
+    /* it may have left before */
+
+    if (rev->ready || rev->eof || rev->pending_eof) {
         ngx_post_event(rev, &ngx_posted_events);
 
     } else if (r->http_version < NGX_HTTP_VERSION_20
@@ -655,11 +664,21 @@ ngx_http_gateway_stream_last(ngx_http_gateway_stream_t *s)
 static void
 ngx_http_gateway_stream_finalize(ngx_http_gateway_stream_t *s, ngx_int_t rc)
 {
+    ngx_event_t         *wev;
     ngx_connection_t    *c;
     ngx_http_request_t  *r;
 
     r = s->request;
     c = r->connection;
+    wev = NULL;
+
+#if (NGX_HTTP_V2)
+
+    if (r->stream) {
+        wev = r->stream->connection->connection->write;
+    }
+
+#endif
 
     ngx_http_gateway_stream_leave(s);
     ngx_http_gateway_stream_resume_free(s);
@@ -669,6 +688,12 @@ ngx_http_gateway_stream_finalize(ngx_http_gateway_stream_t *s, ngx_int_t rc)
     ngx_http_finalize_request(r, rc);
 
     ngx_http_run_posted_requests(c);
+
+    /* the reset of a stream of HTTP/2 waits until somebody sends something */
+
+    if (wev && rc == NGX_ERROR) {
+        ngx_post_event(wev, &ngx_posted_events);
+    }
 }
 
 

@@ -193,6 +193,12 @@ void ngx_http_gateway_stream_work(ngx_http_gateway_stream_t *s);
 void ngx_http_gateway_stream_end(ngx_http_gateway_stream_t *s, char *reason,
     ngx_uint_t at_once);
 
+/*
+ * Notes if the client leaves, unless that is done already.  nginx itself looks
+ * no more once it has discarded a body that came late.
+ */
+void ngx_http_gateway_stream_listen(ngx_http_request_t *r);
+
 /* Appends an event for the client, or ends it if that is too much for it. */
 void ngx_http_gateway_stream_push(ngx_http_gateway_stream_t *s,
     const ngx_http_gateway_stream_event_t *event);

@@ -80,7 +80,15 @@ ngx_http_gateway_stream_join(ngx_http_gateway_stream_t *s, ngx_str_t *name)
     }
 
     rc = ngx_http_gateway_stream_place(s, key);
+
     if (rc != NGX_OK) {
+
+        /* all of the person's streams may be in other processes */
+
+        if (key->nstreams == 0 && !key->bound && key->asked == 0) {
+            ngx_http_gateway_stream_key_free(hub, key);
+        }
+
         return rc;
     }
 
@@ -696,6 +704,8 @@ ngx_http_gateway_stream_tick_one(ngx_http_gateway_stream_t *s,
     }
 
     if (is_look) {
+        ngx_http_gateway_stream_listen(s->request);
+
         reason = ngx_http_gateway_jwt_lapsed(s->request);
 
         if (reason) {

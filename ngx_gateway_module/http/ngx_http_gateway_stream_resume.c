@@ -55,6 +55,8 @@ static void ngx_http_gateway_stream_resume_end(ngx_amqp_call_t *call,
     ngx_amqp_end_e end, ngx_amqp_reply_t *reply);
 static ngx_int_t ngx_http_gateway_stream_resume_page(
     ngx_http_gateway_stream_t *s, ngx_str_t *body);
+static ngx_uint_t ngx_http_gateway_stream_resume_is_unknown(
+    ngx_uint_t status);
 static ngx_uint_t ngx_http_gateway_stream_resume_status(
     ngx_amqp_reply_t *reply);
 static ngx_int_t ngx_http_gateway_stream_resume_live(
@@ -247,6 +249,8 @@ ngx_http_gateway_stream_resume_end(ngx_amqp_call_t *call, ngx_amqp_end_e end,
     ngx_uint_t                  status;
     ngx_http_gateway_stream_t  *s;
 
+    static u_char  unknown[] = ": unknown\n\n";
+
     s = call->data;
     log = s->request->connection->log;
 
@@ -259,6 +263,24 @@ ngx_http_gateway_stream_resume_end(ngx_amqp_call_t *call, ngx_amqp_end_e end,
     }
 
     status = ngx_http_gateway_stream_resume_status(reply);
+
+    if (ngx_http_gateway_stream_resume_is_unknown(status)) {
+        ngx_log_error(NGX_LOG_INFO, log, 0,
+                      "stream not resumed: \"%V\" does not know its last "
+                      "event, it answered %ui", &s->conf->service, status);
+
+        if (ngx_http_gateway_stream_text_put(&s->next, unknown,
+                                             sizeof(unknown) - 1)
+            != NGX_OK
+            || ngx_http_gateway_stream_resume_live(s) != NGX_OK)
+        {
+            ngx_http_gateway_stream_end(s, "memory", 1);
+            return;
+        }
+
+        ngx_http_gateway_stream_post(s);
+        return;
+    }
 
     if (status != NGX_HTTP_OK) {
         ngx_log_error(NGX_LOG_ERR, log, 0,
@@ -337,6 +359,19 @@ ngx_http_gateway_stream_resume_page(ngx_http_gateway_stream_t *s,
     }
 
     return ngx_http_gateway_stream_resume_live(s);
+}
+
+
+/*
+ * No other time would make it an event, so that a client that came back would
+ * do so for ever: it goes on with what comes.
+ */
+
+static ngx_uint_t
+ngx_http_gateway_stream_resume_is_unknown(ngx_uint_t status)
+{
+    return status == NGX_HTTP_BAD_REQUEST || status == NGX_HTTP_NOT_FOUND
+           || status == 422;
 }
 
 

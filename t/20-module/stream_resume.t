@@ -54,6 +54,9 @@ my %answers = (
     id(46) => { body => '{"notifications":[' },
     id(47) => { body => '' },
     id(48) => { body => page(1) },
+    id(70) => { status => 400, body => '{}', delay => 1 },
+    id(71) => { status => 404, body => '{}' },
+    id(72) => { status => 422, body => '{}' },
 );
 
 my $service = Warren::Responder->new(
@@ -207,6 +210,15 @@ for my $case ([40, 'fails'], [42, 'has an id with a line end'],
     ok($stream->{ended_well}, 'and ends');
     is_deeply([$stream->ids()], [], 'with nothing');
     is($stream->{comments}[-1], 'unavailable', 'so its client tries again');
+}
+
+for my $n (70 .. 72) {
+    $stream = open_since($n);
+    $publish->('inapp.anna', "live $n", id => id(80 + $n));
+    is_deeply([$stream->wait_events(1)->ids()], [id(80 + $n)],
+              'who tells what is no event has what comes');
+    is($stream->{comments}[0], 'unknown', 'and is told that it is none');
+    $stream->close();
 }
 
 $stream = open_since(41, '/hasty');

@@ -231,10 +231,13 @@ sub odd_ids {
 
     for my $id ('1', 'welcome', 'x' x 64, "$welcome-", '-' x 36) {
         my $stream = listen_as($ann, $id);
-        $stream->wait_end(PATIENCE) if $stream->{status} == 200;
-        isnt($stream->{comments}[-1] // 'refused', 'lapsed',
-             'an id that is none ends the stream');
-        is(scalar $stream->ids(), 0, 'with nothing in it');
+        is($stream->{status}, 200, 'an id that is none is no refusal');
+        $stream->wait_comment(1, PATIENCE);
+        is($stream->{comments}[0], 'unknown', 'but it is told');
+        order($ann);
+        $stream->wait_events(1, PATIENCE);
+        is(($stream->ids())[0], (stored($ann))[-1], 'and what comes is seen');
+        $stream->close();
     }
 }
 
