@@ -1102,10 +1102,29 @@ async function askForLink() {
 }
 
 
+/* Links are good once, and for a while; who comes too late is told so. */
+
+async function useLink(path, body) {
+    try {
+        await api('POST', path, { open: true, body });
+
+    } catch (problem) {
+        if (problem.body?.errors?.some((e) => e.pointer === '/token')) {
+            throw new Problem(problem.status, {
+                title: 'This link is not good any more',
+                detail: 'please ask for another one',
+                instance: problem.body.instance
+            });
+        }
+
+        throw problem;
+    }
+}
+
+
 async function resetPassword() {
-    await api('POST', '/password/reset/confirm', {
-        open: true,
-        body: { token: state.secret, password: $('password').value }
+    await useLink('/password/reset/confirm', {
+        token: state.secret, password: $('password').value
     });
     state.secret = null;
     goWay('known');
@@ -1115,7 +1134,7 @@ async function resetPassword() {
 
 
 async function verify(secret) {
-    await api('POST', '/email/verify', { open: true, body: { token: secret } });
+    await useLink('/email/verify', { token: secret });
 
     if (state.session) {
         await knowWho();

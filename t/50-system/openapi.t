@@ -26,7 +26,6 @@ my @exempt = (
     [qr/ 409 InFlight\z/, 'one request must be in two lanes at the same'
      . ' moment: t/30-worker/lanes.t has it'],
     [qr/\Achange_password 409 /, 'two changes must be in one batch'],
-    [qr/\Ajwks 500 /, 'it needs no database'],
     [qr/\Arequest_(?:reset|verification) 500 /, 'it needs no table but those'
      . ' of the runtime, without which no answer leaves'],
 );
@@ -587,7 +586,8 @@ sub failures {
 
         $rename->('', '_away');
         try($_, 500, 'the service fails', usual($_))
-            for grep { is_worker($_) && !is_exempt("$_ 500 ")
+            for grep { $operation{$_}{item}{responses}{500}
+                       && !is_exempt("$_ 500 ")
                        && $operation{$_}{item}{tags}[0] eq $service }
                 sort keys %operation;
         $rename->('_away', '');
@@ -712,7 +712,8 @@ sub complete {
 
             grep {
                 my ($name) = ($responses->{$_}{'$ref'} // '') =~ m{(\w+)\z};
-                !$tried{$id}{$_} && "$id $_ " . ($name // '') =~ $reason->[0];
+                my $what = "$id $_ " . ($name // '');
+                !$tried{$id}{$_} && $what =~ $reason->[0];
             } keys %$responses;
         } keys %operation;
     } @exempt;

@@ -229,7 +229,7 @@ sub verified {
     my $link = link_of(qr/./, 1);
 
     open_link('/#verify=' . 'x' x 43);
-    $browser->wait_for_text('#problem', qr/not valid/i);
+    $browser->wait_for_text('#problem', qr/not good any more/);
     pass('a link that is none is told');
     $browser->complaints();     # the browser's own word on a 400
     $browser->screenshot('link-1280');
