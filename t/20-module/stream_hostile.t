@@ -183,4 +183,73 @@ $broker->send('queue.bind-ok');
 is(header($stream)->{status}, 200, 'who waited all the while is served');
 close $calls;
 
+
+# a person who leaves and comes back while the broker is asked
+
+$nginx->stop();
+$broker = Warren::FakeBroker->new(timeout => PATIENCE);
+$nginx = gateway(
+    url => 'amqp://gateway@127.0.0.1:' . $broker->port() . '/v',
+    broker => 'connect_timeout 30s; heartbeat off;',
+    http => 'gateway_stream_linger 0;',
+    location => '} location = /stream {'
+                . ' gateway_timeout 40s; gateway_stream_drain 0;'
+                . ' gateway_stream_heartbeat 1h;'
+                . ' gateway_stream notifications news.all;'
+);
+$broker->accept()->handshake(
+    with => { 'connection.tune' => { heartbeat => 0 } }
+);
+$calls = delete $broker->{socket};
+
+sub is_waiting {
+    my ($stream, $what) = @_;
+    $stream->pump(0.2);
+    is($stream->{status}, undef, $what);
+}
+
+$stream = Warren::EventStream->ask($nginx, '/stream');
+subscribe();
+$broker->expect('queue.bind');
+$broker->send('queue.bind-ok');
+header($stream)->close();
+is($broker->expect('queue.unbind')->{routing_key}, 'news.all',
+   'a key that nobody wants is unbound');
+
+$stream = Warren::EventStream->ask($nginx, '/stream');
+is($broker->expect('queue.bind')->{routing_key}, 'news.all',
+   'who comes back meanwhile has it bound again');
+is_waiting($stream, 'and waits');
+$broker->send('queue.unbind-ok');
+is_waiting($stream, 'also when it is unbound');
+$broker->send('queue.bind-ok');
+is(header($stream)->{status}, 200, 'until it is bound');
+say_news('welcome back');
+is_deeply([$stream->wait_events(1)->data()], ['welcome back'],
+          'and has what comes');
+
+$stream->close();
+$broker->expect('queue.unbind');
+$stream = Warren::EventStream->ask($nginx, '/stream');
+$broker->expect('queue.bind');
+$stream->close();
+wait_for(sub {
+    $nginx->get('/metrics')->{body} =~ /^gateway_streams\{[^}]+\} 0$/m
+}, PATIENCE, 'its end');
+$broker->send('queue.unbind-ok');
+$broker->send('queue.bind-ok');
+$broker->expect('queue.unbind');
+pass('who leaves again before that is unbound again');
+
+$stream = Warren::EventStream->ask($nginx, '/stream');
+$second = Warren::EventStream->ask($nginx, '/stream');
+$broker->expect('queue.bind');
+$broker->send('queue.unbind-ok');
+$broker->send('queue.bind-ok');
+is(header($_)->{status}, 200, 'and comes back once more') for $stream, $second;
+say_news('both');
+is_deeply([$_->wait_events(1)->data()], ['both'], 'two by one binding')
+    for $stream, $second;
+close $calls;
+
 done_testing();

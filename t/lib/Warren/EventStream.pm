@@ -48,6 +48,13 @@ sub stage {
     at_exit(sub { eval { $rabbit->api('DELETE', "/api/users/$user") } });
     $rabbit->user('notifications', $vhost);
 
+    # with what tests stream besides
+    $rabbit->api('PUT', "/api/topic-permissions/$vhost/$user", {
+        exchange => 'notifications', write => '^$',
+        read => '^((inapp|news|other)\.[A-Za-z0-9_~%-]+'
+                . '|amq\.gen-[A-Za-z0-9_-]+)$'
+    });
+
     for (['rpc', 'direct'], ['replies', 'direct'], ['dropped', 'direct'],
          ['notifications', 'topic'])
     {
