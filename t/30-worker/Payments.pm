@@ -124,6 +124,35 @@ sub publish {
 }
 
 
+# Starts the worker with a setting that will not do; what it says of it, once it
+# has ended or said so.
+sub start_with {
+    my ($self, $key, $value, $said) = @_;
+
+    my $worker = $self->{worker};
+    my $had = exists $worker->{settings}{$key};
+    my $kept = $worker->{settings}{$key};
+
+    $worker->{settings}{$key} = $value;
+    $worker->start(wait => 0);
+
+    my $is_said = eval {
+        wait_for(sub {
+            substr($worker->log(), $worker->{log_offset}) =~ $said
+        }, 30, "a word on $key");
+    };
+
+    my $is_ready = eval {
+        $worker->http()->get('/ready')->{status} == 200;
+    };
+    $worker->stop();
+    $had ? ($worker->{settings}{$key} = $kept)
+         : delete $worker->{settings}{$key};
+
+    return $is_said && !$is_ready;
+}
+
+
 # order.placed with a token; returns the order.
 sub place {
     my ($self, $token, %option) = @_;

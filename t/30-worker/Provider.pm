@@ -25,6 +25,7 @@ package Provider;
 #     done_garbage  does it, and answers what is no account of it
 #     done_other    does it, and tells of another amount
 #     done_slow     does it, and says so after a while
+#     late          says nothing, and does it when the test says release()
 #     pending       does it, and says "pending" for once
 #
 # "c:done_drops.ok" is about charges, "r:..." about refunds; without, both:
@@ -139,6 +140,10 @@ sub asked {
 }
 
 
+# Those who are late do what they were told.
+sub release { spew("$_[0]{dir}/release", '') }
+
+
 sub requests { return slurp("$_[0]{dir}/asked") }
 
 
@@ -235,6 +240,12 @@ sub act {
 
     if ($how eq 'hangs') {
         hang($client, $lock);
+    }
+
+    if ($how eq 'late') {
+        flock $lock, LOCK_UN;
+        IO::Select->new()->can_read(0.1) while !-e "$dir/release";
+        flock $lock, LOCK_EX;
     }
 
     return say_so($client, 500, 'sorry') if $how eq 'fails';

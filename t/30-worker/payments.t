@@ -16,7 +16,8 @@ use Warren::Test;
 use Warren::Test qw(wait_for);
 
 my $payments = Payments->new(settings => {
-    lanes => 2, 'sandbox.delay' => '1s', 'capture.attempts' => 2
+    lanes => 2, 'sandbox.delay' => '1s', 'capture.attempts' => 2,
+    'capture.last_look' => '1s'
 });
 
 captured();
@@ -96,6 +97,12 @@ sub doubled {
 
     $payments->reserve($order, $reserved);
 
+    # two lanes take what comes at once in any order
+    wait_for(sub {
+        $payments->sql("select count(amount_cents) from payments"
+                       . " where order_id = '$order'") == 1
+    }, 60, 'the first of them');
+
     for (1 .. 3) {
         $payments->place('tok_success', order => $order, id => $placed);
         $payments->place('tok_declined', order => $order, cents => 9);
@@ -167,6 +174,11 @@ sub failing {
 
     is($event->{type}, 'payment.declined', 'a provider that fails is given up');
     is($event->{data}{reason}, 'error', 'with the reason');
+    wait_for(sub {
+        $payments->sql("select next_at is null from payments where order_id ="
+                       . " '$order'") eq 't'
+    }, 60, 'a last look');
+    is($payments->types($order), 'payment.declined', 'for good');
     like($payments->worker()->log(), qr/the provider is out of order/,
          'and the log tells what it said');
 }
@@ -272,6 +284,7 @@ sub settings {
     my %bad = (
         'provider' => ['paper', qr/provider is neither sandbox nor http/],
         'sandbox.delay' => ['61s', qr/sandbox\.delay is above 60s/],
+        'capture.last_look' => ['0s', qr/capture\.last_look is not within/],
         'capture.attempts' => [0, qr/capture\.attempts is not within 1 and/],
         'provider.timeout' => ['61s', qr/provider\.timeout is not within/],
     );
@@ -280,13 +293,7 @@ sub settings {
     $worker->stop();
 
     for my $key (sort keys %bad) {
-        my $kept = $worker->{settings}{$key};
-
-        $worker->{settings}{$key} = $bad{$key}[0];
-        ok(!eval { $worker->start(); 1 }, "$key = $bad{$key}[0]: no start");
-        like($worker->log(), $bad{$key}[1], 'and it tells why');
-        delete $worker->{pid};
-        delete $worker->{settings}{$key};
-        $worker->{settings}{$key} = $kept if defined $kept;
+        ok($payments->start_with($key, @{ $bad{$key} }),
+           "$key = $bad{$key}[0]: it does not start, and tells why");
     }
 }

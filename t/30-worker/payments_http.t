@@ -20,13 +20,14 @@ use Warren::Test qw(free_port spawn spew stop_process tempdir wait_for);
 my $provider = Provider->new();
 my $payments = Payments->new(settings => {
     lanes => 2, 'capture.attempts' => 3, 'provider.timeout' => '1s',
-    $provider->settings()
+    'capture.last_look' => '15s', $provider->settings()
 });
 
 captured();
 declined();
 failing();
 uncertain();
+late();
 refunds();
 away();
 adds_up();
@@ -145,6 +146,25 @@ sub uncertain {
     is($payments->types($order), '', 'or, when it has not, dropped');
     is($payments->state($order), 'cancelled', 'for good');
     is(asked($order), 'POST /charges, GET /charges', 'after asking');
+}
+
+
+# What was given up is not forgotten.
+sub late {
+    my $order = $payments->pay('c:late.hangs.hangs.hangs', cents => 77);
+
+    is($payments->heard($order)->[0]{data}{reason}, 'error',
+       'what the provider never heard of is given up');
+    $provider->release();
+
+    my @events = @{ $payments->heard($order, 3) };
+    is(join(' ', map { $_->{type} } @events),
+       'payment.declined payment.captured payment.refunded',
+       'and paid back, when it turns out to have been late');
+    is(join(' ', map { $_->{aggregateversion} } @events), '1 2 3',
+       'of which each is a fact of its own');
+    is(scalar(grep { $_->{order_id} eq $order } $provider->done('charges')), 1,
+       'it was done once');
 }
 
 
@@ -313,11 +333,8 @@ sub refused_settings {
 
     for my $key (sort keys %bad) {
         for my $value (sort keys %{ $bad{$key} }) {
-            local $worker->{settings}{$key} = $value;
-
-            ok(!eval { $worker->start(); 1 }, "$key = \"$value\": no start");
-            like($worker->log(), $bad{$key}{$value}, 'and it tells why');
-            delete $worker->{pid};
+            ok($payments->start_with($key, $value, $bad{$key}{$value}),
+               "$key = \"$value\": it does not start, and tells why");
         }
     }
 }

@@ -26,6 +26,7 @@ my $payments = Payments->new(
     settings => {
         lanes => 3, batch => 8, 'provider.timeout' => '1s',
         'capture.attempts' => 4,
+        'capture.last_look' => '20s',
         $provider->settings()
     },
     environment => {
@@ -80,8 +81,9 @@ $worker->start(seconds => 60);
 wait_for(sub {
     $payments->sql('select count(*) from dead_letter') == 0
         and $payments->sql("select count(*) from payments where state in"
-                           . " ('waiting', 'capturing')") == 0
-}, 240, 'every order to be paid, declined or cancelled');
+                           . " ('waiting', 'capturing')"
+                           . " or next_at is not null") == 0
+}, 240, 'every order to be paid, declined or cancelled, and looked at again');
 $payments->settle();
 $payments->listen();
 

@@ -74,6 +74,8 @@ static const struct wr_setting  settings[] = {
       "how slow the sandbox is where it is slow, 60s at most" },
     { PAYMENTS_ATTEMPTS, WR_SETTING_INT, "5", false,
       "failures after which a payment is declined, 1 to 100" },
+    { PAYMENTS_LOOK, WR_SETTING_DURATION, "15m", false,
+      "until the provider is asked about what was given up, 1s to 30d" },
     WR_SETTINGS_END
 };
 

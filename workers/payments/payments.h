@@ -37,6 +37,7 @@
 #define PAYMENTS_TIMEOUT       "provider.timeout"
 #define PAYMENTS_DELAY         "sandbox.delay"
 #define PAYMENTS_ATTEMPTS      "capture.attempts"
+#define PAYMENTS_LOOK          "capture.last_look"
 
 
 /* what every lane has: wr_request_state() */
@@ -49,6 +50,9 @@ struct payments_state {
     /* an interval of PostgreSQL's: after it what was begun and not ended is
        looked for */
     const char                      *lease;
+
+    /* another: after it the provider is asked about what was given up */
+    const char                      *look;
 };
 
 /* what a command is about, and how far it is; in the message's memory */

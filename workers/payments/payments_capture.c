@@ -18,10 +18,12 @@
 static enum wr_outcome captured(struct wr_request *req,
     const struct payments_task *task);
 static enum wr_outcome declined(struct wr_request *req,
-    const struct payments_task *task, const char *reason);
+    const struct payments_task *task, const char *reason, const char *look);
 static enum wr_outcome not_yet(struct wr_request *req,
     const struct payments_task *task);
 static enum wr_outcome given_up(struct wr_request *req,
+    const struct payments_task *task);
+static const char *attempt(struct wr_request *req,
     const struct payments_task *task);
 
 
@@ -67,7 +69,7 @@ payments_capture(struct wr_request *req)
         return captured(req, task);
 
     case PAYMENTS_DECLINED:
-        return declined(req, task, task->result.reason);
+        return declined(req, task, task->result.reason, NULL);
 
     /* nothing was taken, and nothing is on its way */
 
@@ -113,44 +115,59 @@ captured(struct wr_request *req, const struct payments_task *task)
 
 static enum wr_outcome
 declined(struct wr_request *req, const struct payments_task *task,
-    const char *reason)
+    const char *reason, const char *look)
 {
     struct wr_rows  *rows;
 
-    rows = payments_store_declined(wr_request_tx(req), task->id, reason);
+    rows = payments_store_declined(wr_request_tx(req), task->id, reason, look);
 
     if (wr_rows_count(rows) != 0) {
         payments_announce(req, "payment.declined", rows, NULL, reason);
+        return WR_DONE;
     }
+
+    payments_store_looked(wr_request_tx(req), task->id, attempt(req, task));
 
     return WR_DONE;
 }
 
 
-/* What was cancelled meanwhile ends without a word: nothing has happened. */
+/*
+ * What was cancelled meanwhile ends without a word.  A provider that has never
+ * heard of it may still get what it was told, and take the money late: it is
+ * asked once more, after a while.
+ */
 
 static enum wr_outcome
 given_up(struct wr_request *req, const struct payments_task *task)
 {
-    struct wr_rows  *rows;
+    struct wr_rows               *rows;
+    const struct payments_state  *state;
 
-    rows = payments_store_dropped(wr_request_tx(req), task->id);
+    state = wr_request_state(req);
+    rows = payments_store_dropped(wr_request_tx(req), task->id, state->look);
 
     if (wr_rows_count(rows) != 0) {
         return WR_DONE;
     }
 
-    return declined(req, task, "error");
+    return declined(req, task, "error", state->look);
 }
 
 
 static enum wr_outcome
 not_yet(struct wr_request *req, const struct payments_task *task)
 {
-    payments_store_capture_later(
-        wr_request_tx(req), task->id,
-        wr_arena_printf(wr_request_arena(req), "%" PRId64, task->attempt),
-        task->result.reason, payments_task_pause(req, task->attempt));
+    payments_store_capture_later(wr_request_tx(req), task->id,
+                                 attempt(req, task), task->result.reason,
+                                 payments_task_pause(req, task->attempt));
 
     return WR_DONE;
+}
+
+
+static const char *
+attempt(struct wr_request *req, const struct payments_task *task)
+{
+    return wr_arena_printf(wr_request_arena(req), "%" PRId64, task->attempt);
 }

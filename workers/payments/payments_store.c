@@ -152,35 +152,51 @@ payments_store_captured(struct wr_tx *tx, const char *id, const char *charge)
 
 
 struct wr_rows *
-payments_store_declined(struct wr_tx *tx, const char *id, const char *reason)
+payments_store_declined(struct wr_tx *tx, const char *id, const char *reason,
+    const char *look)
 {
     return wr_tx_query(tx,
                        "update payments as p "
                        "set state = 'declined', "
                        "    version = p.version + 1, "
-                       "    next_at = null, "
+                       "    attempts = p.attempts + 1, "
+                       "    next_at = now() + $3::interval, "
                        "    reason = $2, "
                        "    updated_at = now() "
                        "where p.id = $1 "
                        "    and p.state = 'capturing' "
                        "returning " FACT,
-                       WR_PARAMS(id, reason));
+                       WR_PARAMS(id, reason, look));
 }
 
 
 struct wr_rows *
-payments_store_dropped(struct wr_tx *tx, const char *id)
+payments_store_dropped(struct wr_tx *tx, const char *id, const char *look)
 {
     return wr_tx_query(tx,
                        "update payments as p "
                        "set state = 'cancelled', "
-                       "    next_at = null, "
+                       "    attempts = p.attempts + 1, "
+                       "    next_at = now() + $2::interval, "
                        "    updated_at = now() "
                        "where p.id = $1 "
                        "    and p.state = 'capturing' "
                        "    and p.is_cancelled "
                        "returning " FACT,
-                       WR_PARAMS(id));
+                       WR_PARAMS(id, look));
+}
+
+
+void
+payments_store_looked(struct wr_tx *tx, const char *id, const char *attempt)
+{
+    wr_tx_exec(tx,
+               "update payments "
+               "set next_at = null "
+               "where id = $1 "
+               "    and state in ('declined', 'cancelled') "
+               "    and attempts = $2::bigint",
+               WR_PARAMS(id, attempt));
 }
 
 
@@ -355,8 +371,7 @@ payments_store_due(struct wr_tx *tx, const char *count, const char *lease)
                        "with due as materialized ("
                        "    select id "
                        "    from payments "
-                       "    where state = 'capturing' "
-                       "        and next_at <= now() "
+                       "    where next_at <= now() "
                        "    order by next_at "
                        "    limit $1::bigint "
                        "    for no key update skip locked) "

@@ -80,11 +80,17 @@ struct wr_rows *payments_store_cancel(struct wr_tx *tx, const char *id,
 struct wr_rows *payments_store_captured(struct wr_tx *tx, const char *id,
     const char *charge);
 struct wr_rows *payments_store_declined(struct wr_tx *tx, const char *id,
-    const char *reason);
+    const char *reason, const char *look);
 
 /* Ends a capture whose order was cancelled, and of which nothing was taken; no
-   row if it was not cancelled. */
-struct wr_rows *payments_store_dropped(struct wr_tx *tx, const char *id);
+   row if it was not cancelled.  look, here and above, is an interval after
+   which the provider is asked once more, or NULL. */
+struct wr_rows *payments_store_dropped(struct wr_tx *tx, const char *id,
+    const char *look);
+
+/* It was, and nothing has come of it since. */
+void payments_store_looked(struct wr_tx *tx, const char *id,
+    const char *attempt);
 
 /* Counts a failure, unless somebody else has gone on since. */
 void payments_store_capture_later(struct wr_tx *tx, const char *id,

@@ -188,7 +188,10 @@ payments_task_send(struct wr_request *req, enum payments_what what,
     text = wr_rows_text(rows, row, PAYMENTS_STORE_TASK_IS_CANCELLED);
     is_last = what == PAYMENTS_CHARGE
               && ((text != NULL && text[0] == 't')
-                  || attempts >= state->attempts);
+                  || attempts >= state->attempts
+                  || strcmp(wr_rows_text(rows, row,
+                                         PAYMENTS_STORE_TASK_STATE),
+                            "capturing") != 0);
     writer = wr_json_writer_new(wr_request_arena(req));
 
     wr_json_object_begin(writer, NULL);
