@@ -650,7 +650,9 @@ const BAD = [
 
 const REASONS = {
     requested: 'as you wished', out_of_stock: 'too few in stock',
-    payment_declined: 'the payment was declined', timeout: 'it took too long'
+    payment_declined: 'the payment was declined', timeout: 'it took too long',
+    declined: 'the bank said no', expired_card: 'the card has expired',
+    error: 'the bank cannot be asked'
 };
 
 const WAITS = {

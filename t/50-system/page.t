@@ -345,7 +345,8 @@ sub order {
 sub declined {
     buy('tok_declined');
     my $text = $browser->wait_for_text($newest, qr/^Cancelled/m);
-    like($text, qr/Payment declined/, 'a payment that is declined is a step');
+    like($text, qr/Payment declined: the bank said no/,
+         'a payment that is declined is a step');
     like($text, qr/Cancelled: the payment was declined/, 'and ends the order');
     $browser->wait_for_text('#told-list', qr/declined/i);
     pass('which is told as well');
