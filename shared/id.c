@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 
 #include "clock.h"
@@ -28,8 +29,21 @@
 
 #define UUID_BYTES      16
 
+/* A call of the kernel for so much, not for each id. */
+#define STORE_BYTES     1024
+
+
+/* A process that is forked finds it zeroed, and so empty. */
+
+struct store {
+    size_t         left;
+    unsigned char  bytes[STORE_BYTES];
+};
+
 
 static void random_bytes(void *bytes, size_t n);
+static struct store *own_store(void);
+static void kernel_bytes(void *bytes, size_t n);
 static void hex_write(char *hex, const unsigned char *bytes, size_t n);
 
 
@@ -145,12 +159,61 @@ wr_id_random_hex(char *hex_r, size_t n)
 }
 
 
-/*
- * From the kernel each time: a store of random bytes would be shared by lanes
- * that are forked.
- */
+/* What was given out is forgotten here. */
+
 static void
 random_bytes(void *bytes, size_t n)
+{
+    struct store  *store;
+
+    store = own_store();
+
+    if (store == NULL || n > STORE_BYTES) {
+        kernel_bytes(bytes, n);
+        return;
+    }
+
+    if (store->left < n) {
+        kernel_bytes(store->bytes, STORE_BYTES);
+        store->left = STORE_BYTES;
+    }
+
+    store->left -= n;
+    memcpy(bytes, store->bytes + store->left, n);
+    memset(store->bytes + store->left, 0, n);
+}
+
+
+/* NULL: a kernel that could not keep it from a process that is forked */
+
+static struct store *
+own_store(void)
+{
+    static bool           is_tried;
+    static struct store  *store;
+
+    void  *pages;
+
+    if (is_tried) {
+        return store;
+    }
+
+    is_tried = true;
+    pages = mmap(NULL, sizeof(struct store), PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (pages != MAP_FAILED
+        && madvise(pages, sizeof(struct store), MADV_WIPEONFORK) == 0)
+    {
+        store = pages;
+    }
+
+    return store;
+}
+
+
+static void
+kernel_bytes(void *bytes, size_t n)
 {
     ssize_t         got;
     unsigned char  *p;

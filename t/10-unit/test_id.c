@@ -6,6 +6,8 @@
 
 #include <ctype.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "id.h"
@@ -18,6 +20,7 @@
 static void test_order(void);
 static void test_is_uuid(void);
 static void test_hex(void);
+static void test_fork(void);
 
 
 int
@@ -26,6 +29,7 @@ main(void)
     test_order();
     test_is_uuid();
     test_hex();
+    test_fork();
 
     return done();
 }
@@ -127,4 +131,33 @@ test_hex(void)
 
     ok(is_hex, "digits are hexadecimal in lower case");
     ok(ones['0'] < 100, "they are not all the same");
+}
+
+
+/* What a process keeps of the kernel's random bytes is not its child's. */
+
+static void
+test_fork(void)
+{
+    int   fds[2];
+    char  ours[33], theirs[33];
+
+    wr_id_random_hex(ours, 16);
+
+    if (pipe(fds) != 0) {
+        abort();
+    }
+
+    if (fork() == 0) {
+        wr_id_random_hex(theirs, 16);
+        _exit(write(fds[1], theirs, sizeof(theirs)) != sizeof(theirs));
+    }
+
+    wr_id_random_hex(ours, 16);
+    ok(read(fds[0], theirs, sizeof(theirs)) == sizeof(theirs)
+       && strlen(theirs) == 32 && strcmp(ours, theirs) != 0,
+       "a forked process has other random bytes than its parent");
+    wait(NULL);
+    close(fds[0]);
+    close(fds[1]);
 }
