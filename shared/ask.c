@@ -13,7 +13,6 @@
 
 static struct wr_ask *new_ask(struct wr_request *req, const char *service,
     const char *method);
-static void add_trace(struct wr_ask *ask);
 static void add_header(struct wr_ask *ask, const char *name,
     const char *value);
 static const char *child_trace(struct wr_request *req);
@@ -27,7 +26,7 @@ wr_ask(struct wr_request *req, const char *service, const char *method)
     ask = new_ask(req, service, method);
     add_header(ask, WIRE_HEADER_SUB, req->sub);
     add_header(ask, WIRE_HEADER_SCOPE, req->scope);
-    add_trace(ask);
+    wr_ask_mark(ask);
 
     return ask;
 }
@@ -37,22 +36,10 @@ struct wr_ask *
 wr_ask_about(struct wr_request *req, const char *service, const char *method,
     const char *key)
 {
-    struct wr_ask          *ask;
-    struct wr_json_writer  *w;
+    struct wr_ask  *ask;
 
     ask = new_ask(req, service, method);
     ask->key = wr_arena_strdup(req->arena, key);
-    add_trace(ask);
-
-    /* as it would be alone */
-
-    w = wr_json_writer_new(req->arena);
-    wr_json_object_begin(w, NULL);
-    wr_json_array_begin(w, "keys");
-    wr_json_put_text(w, NULL, key);
-    wr_json_array_end(w);
-    wr_json_object_end(w);
-    ask->body = wr_json_writer_text(w, &ask->body_len);
 
     return ask;
 }
@@ -77,19 +64,19 @@ new_ask(struct wr_request *req, const char *service, const char *method)
     ask->body = "";
     ask->next = req->asks;
     req->asks = ask;
-    wr_id_random_hex(ask->correlation_id, WIRE_CORRELATION_LEN / 2);
-    wr_id_uuid7(ask->message_id);
 
     return ask;
 }
 
 
-static void
-add_trace(struct wr_ask *ask)
+void
+wr_ask_mark(struct wr_ask *ask)
 {
     struct wr_message  *msg;
 
     msg = ask->req->msg;
+    wr_id_random_hex(ask->correlation_id, WIRE_CORRELATION_LEN / 2);
+    wr_id_uuid7(ask->message_id);
     add_header(ask, WIRE_HEADER_TRACEPARENT, child_trace(ask->req));
     add_header(ask, WIRE_HEADER_TRACESTATE,
                wr_message_text(msg, WIRE_HEADER_TRACESTATE));

@@ -35,6 +35,7 @@ wr_ask_shared_join(struct wr_ask_shared **list, struct wr_ask *ask,
         shared = wr_memory_alloc(1, sizeof(struct wr_ask_shared));
         shared->arena = wr_arena_new();
         shared->first = ask;
+        wr_ask_mark(ask);
         strcpy(shared->correlation_id, ask->correlation_id);
         strcpy(shared->message_id, ask->message_id);
         *place = shared;

@@ -211,5 +211,9 @@ void wr_reply_complete(struct wr_request *req);
 /* Whether questions are on their way, or its .waits says that it does. */
 bool wr_request_is_asking(struct wr_request *req);
 
+/* Gives a question ids and its place in the trace: one that is a message, by
+   itself or for others. */
+void wr_ask_mark(struct wr_ask *ask);
+
 
 #endif /* WARREN_REQUEST_PRIVATE_H */

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <string.h>
 
+#include "ask_shared.h"
 #include "key_private.h"
 #include "tx.h"
 #include "wr_test_private.h"
@@ -128,9 +129,18 @@ static void
 answer_ask(struct wr_test *test, struct wr_ask *ask)
 {
     struct wr_message      *msg;
+    struct wr_ask_shared    alone = { 0 };
     struct wr_test_answer  *answer;
 
     ask->is_sent = true;
+
+    if (ask->key != NULL) {
+        /* as it would be alone */
+        alone.arena = test->message;
+        alone.first = ask;
+        ask->body = wr_ask_shared_body(&alone, &ask->body_len);
+    }
+
     answer = find_answer(test, ask);
 
     if (answer == NULL) {
