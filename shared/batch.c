@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "debug.h"
 #include "inbox.h"
+#include "insert.h"
 #include "key_private.h"
 #include "lane_private.h"
 #include "order.h"
@@ -339,6 +340,7 @@ read_all(struct wr_lane *lane, struct wr_request **reqs, size_t n)
         wr_turn_keep(lane);
     }
 
+    wr_insert_store(lane->db, &lane->own, reqs, n);
     wr_db_sync(lane->db);
     result = failure(lane);
 
@@ -545,6 +547,7 @@ commit(struct wr_lane *lane, struct wr_request **reqs, size_t n)
     enum result      result;
     struct wr_rows  *end;
 
+    wr_insert_store(lane->db, &lane->own, reqs, n);
     wr_outbox_store(lane->db, &lane->own, reqs, n);
     wr_inbox_store(lane->db, &lane->own, reqs, n);
     start_us = wr_clock_us();

@@ -79,6 +79,8 @@ libwarren_la_SOURCES = \
 	shared/id.c \
 	shared/inbox.c \
 	shared/inbox.h \
+	shared/insert.c \
+	shared/insert.h \
 	shared/json.c \
 	shared/json_private.h \
 	shared/json_scan.c \

@@ -257,6 +257,7 @@ void
 wr_request_reset(struct wr_request *req)
 {
     wr_db_owner_clear(&req->owner);
+    req->tx.first = req->tx.last = NULL;
     req->errors.count = req->gather_errors;
     req->inbox = WR_INBOX_NONE;
 

@@ -40,9 +40,21 @@ struct wr_declared_key;
 struct wr_lane;
 
 
+/* a row that is written with those of the whole batch */
+
+struct wr_tx_row {
+    struct wr_tx_row         *next;
+    const char               *sql;
+    int                       nparams;
+    const char              **params;
+};
+
+
 struct wr_tx {
     struct wr_db             *db;
     struct wr_db_owner       *owner;
+    struct wr_tx_row         *first;
+    struct wr_tx_row         *last;
 };
 
 

@@ -40,6 +40,25 @@ void wr_tx_exec(struct wr_tx *tx, const char *sql, int nparams,
     const char *const *params);
 
 /*
+ * Adds a row to those that one statement writes for all messages of a batch:
+ * where each message would insert a row or a few, that is much less work for
+ * PostgreSQL. sql has an array parameter for each column, and params are this
+ * row's:
+ *
+ *     wr_tx_add(tx,
+ *               "insert into notes (id, text) "
+ *               "select * from unnest($1::uuid[], $2::text[])",
+ *               WR_PARAMS(note->id, note->text));
+ *
+ * The statements run once .apply of the whole batch has run, those that are
+ * added to first before others; so no other statement sees their rows, and a
+ * row that others refer to is added before them. Where one fails, the batch is
+ * repeated message by message.
+ */
+void wr_tx_add(struct wr_tx *tx, const char *sql, int nparams,
+    const char *const *params);
+
+/*
  * Queues a statement whose rows will be read.  From .load it shares one round
  * trip with those of the whole batch; from .apply the first look at the rows
  * costs one.  Never NULL; lives as long as the message.

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "ask_shared.h"
+#include "insert.h"
 #include "key_private.h"
 #include "tx.h"
 #include "wr_test_private.h"
@@ -209,6 +210,7 @@ apply(struct wr_test *test, struct wr_request *req)
 
     if (wr_db_failure(db, NULL, NULL) == WR_DB_OK) {
         req->outcome = req->handler->apply(req);
+        wr_insert_store(db, &req->owner, &req, 1);
     }
 
     check(test, req);

@@ -37,6 +37,13 @@ create table hot_link (
     hot_id text not null,
     constraint hot_link_fkey foreign key (hot_id) references hot (id)
         deferrable initially deferred);
+create table hot_note (
+    id text not null, text text,
+    constraint hot_note_pkey primary key (id));
+create table hot_page (
+    note_id text not null,
+    constraint hot_page_fkey foreign key (note_id) references hot_note (id));
+grant select, insert on hot_note, hot_page to echo;
 grant select, update on hot to echo;
 grant select, insert on hot_link to echo;
 SQL

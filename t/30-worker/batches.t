@@ -34,6 +34,8 @@ refused_command();
 culprit();
 culprits();
 commit_fails();
+rows();
+wrong_row();
 late();
 
 $session->disconnect();
@@ -200,6 +202,56 @@ sub culprits {
     wait_for(sub { sum_of(50 .. 54) == 4 }, 30, 'the others');
     is(transactions(50 .. 53), 4, 'after three rounds all are tried alone');
     like(news(), qr/batch of 5 is repeated one by one/, 'and that is told');
+}
+
+
+sub notes {
+    return $hot->sql('select string_agg(id, \' \' order by id) from hot_note');
+}
+
+
+# What the messages of a batch insert is one statement.
+sub rows {
+    keep_busy();
+
+    my @asked = map { $hot->ask('note', Hot::body(@$_)) }
+                [70, 71], [72], [], [73];
+    my $refused = $hot->ask('note_refused', Hot::body(74));
+    push @asked, $hot->ask('note', Hot::body(75));
+
+    let_go();
+    is_deeply([map { $hot->answer($_)->{status} } @asked], [(204) x 5],
+              'messages that insert rows are done');
+    is($hot->answer($refused)->{status}, 409, 'and one is refused');
+    is(notes(), '70 71 72 73 75', 'which has inserted nothing');
+    is($hot->sql('select count(distinct (xmin::text, cmin::text))'
+                 . ' from hot_note'), 1,
+       'the rows of all others are one statement');
+    is($hot->sql('select count(distinct (xmin::text, cmin::text)), count(*)'
+                 . ' from hot_page'), '1|5',
+       'and after it those that refer to them');
+    is($hot->sql('select id, text from hot_note where id in (\'70\', \'71\')'
+                 . ' order by id'), qq(70|{"a, \\b"}\n71|),
+       'texts are what they were, and null is null');
+    unlike(news(), qr/one by one/, 'and none was tried alone');
+}
+
+
+# Whose row it was is seen when they are tried alone.
+sub wrong_row {
+    keep_busy();
+
+    my @asked = map { $hot->ask('note', Hot::body($_)) } 80, 81;
+    my $wrong = $hot->command('note', Hot::body(70));
+    push @asked, $hot->ask('note', Hot::body(82));
+
+    let_go();
+    like(dead($wrong), qr/duplicate key value violates .* "hot_note_pkey"/,
+         'a message whose row is wrong is a dead letter');
+    is_deeply([map { $hot->answer($_)->{status} } @asked], [(204) x 3],
+              'and the others are done');
+    is(notes(), '70 71 72 73 75 80 81 82', 'with their rows');
+    like(news(), qr/one by one/, 'one by one');
 }
 
 

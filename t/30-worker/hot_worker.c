@@ -22,6 +22,8 @@ static void see_load(struct wr_request *req);
 static enum wr_outcome see(struct wr_request *req);
 static void stray_keys(struct wr_request *req);
 static enum wr_outcome link_to(struct wr_request *req);
+static enum wr_outcome note(struct wr_request *req);
+static enum wr_outcome note_refused(struct wr_request *req);
 static void environment(void);
 static const char *id_of(struct wr_request *req, size_t i);
 
@@ -38,12 +40,15 @@ static const struct wr_handler  handlers[] = {
                                    .locks = { &hot } },
     { WR_COMMAND, "add_refused",   .apply = add_refused },
     { WR_COMMAND, "link_to",       .apply = link_to },
+    { WR_COMMAND, "note",          .apply = note },
     { WR_COMMAND, "stray",         .apply = add, .keys = stray_keys,
                                    .locks = { &hot } },
     { WR_CALL,    "add",           .apply = add },
     { WR_CALL,    "add_locked",    .apply = add, .keys = add_keys,
                                    .locks = { &hot } },
     { WR_CALL,    "add_refused",   .apply = add_refused },
+    { WR_CALL,    "note",          .apply = note },
+    { WR_CALL,    "note_refused",  .apply = note_refused },
     { WR_CALL,    "see",           .apply = see, .load = see_load },
     { WR_CALL,    "see_locked",    .apply = see, .load = see_load,
                                    .keys = add_keys, .locks = { &hot } },
@@ -182,4 +187,34 @@ link_to(struct wr_request *req)
                WR_PARAMS(id_of(req, 0)));
 
     return WR_DONE;
+}
+
+
+/* Rows that the batch writes together, each with those that refer to it. */
+static enum wr_outcome
+note(struct wr_request *req)
+{
+    size_t       i;
+    const char  *id;
+
+    for (i = 0; (id = id_of(req, i)) != NULL; i++) {
+        wr_tx_add(wr_request_tx(req),
+                  "insert into hot_note (id, text) "
+                  "select * from unnest($1::text[], $2::text[])",
+                  WR_PARAMS(id, (i == 0) ? "{\"a, \\b\"}" : NULL));
+        wr_tx_add(wr_request_tx(req),
+                  "insert into hot_page (note_id) "
+                  "select * from unnest($1::text[])", WR_PARAMS(id));
+    }
+
+    return WR_DONE;
+}
+
+
+static enum wr_outcome
+note_refused(struct wr_request *req)
+{
+    (void) note(req);
+
+    return wr_refuse(req, WIRE_ERROR_CONFLICT, "it was told to refuse");
 }

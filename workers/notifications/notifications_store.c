@@ -37,17 +37,18 @@ void
 notifications_store_insert(struct wr_tx *tx,
     const struct notification *notification)
 {
-    wr_tx_exec(tx,
-               "insert into notifications "
-               "(id, user_id, event_id, kind, title, body, data, "
-               "    created_at) "
-               "values ($1, $2, $3, $4, $5, $6, $7, $8) "
-               "on conflict on constraint "
-               "    notifications_user_id_event_id_key do nothing",
-               WR_PARAMS(notification->id, notification->user_id,
-                         notification->event_id, notification->kind,
-                         notification->title, notification->body,
-                         notification->data, notification->created_at));
+    wr_tx_add(tx,
+              "insert into notifications "
+              "(id, user_id, event_id, kind, title, body, data, created_at) "
+              "select * "
+              "from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], "
+              "    $5::text[], $6::text[], $7::jsonb[], $8::timestamptz[]) "
+              "on conflict on constraint "
+              "    notifications_user_id_event_id_key do nothing",
+              WR_PARAMS(notification->id, notification->user_id,
+                        notification->event_id, notification->kind,
+                        notification->title, notification->body,
+                        notification->data, notification->created_at));
 }
 
 

@@ -37,43 +37,36 @@ orders_store_insert(struct wr_tx *tx, struct wr_arena *arena,
     const struct order *order, const char *timeout)
 {
     size_t                    i;
-    struct wr_pg_array        ids = { .arena = arena };
-    struct wr_pg_array        names = { .arena = arena };
-    struct wr_pg_array        quantities = { .arena = arena };
-    struct wr_pg_array        prices = { .arena = arena };
     const struct order_line  *line;
 
-    wr_tx_exec(tx,
-               "insert into orders "
-               "(id, user_id, currency, total_cents, created_at, due_at) "
-               "values ($1, $2, $3, $4, $5, now() + $6::interval)",
-               WR_PARAMS(order->id, order->user_id, order->currency,
-                         text_of(arena, order->total_cents),
-                         order->created_at, timeout));
+    wr_tx_add(tx,
+              "insert into orders "
+              "(id, user_id, currency, total_cents, created_at, due_at) "
+              "select id, user_id, currency, total_cents, created_at, "
+              "    now() + timeout "
+              "from unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], "
+              "    $5::timestamptz[], $6::interval[]) "
+              "    as placed (id, user_id, currency, total_cents, created_at, "
+              "        timeout)",
+              WR_PARAMS(order->id, order->user_id, order->currency,
+                        text_of(arena, order->total_cents),
+                        order->created_at, timeout));
 
     for (i = 0; i < order->count; i++) {
         line = &order->lines[i];
 
-        wr_pg_array_add(&ids, line->product_id);
-        wr_pg_array_add(&names, line->name);
-        wr_pg_array_add(&quantities, text_of(arena, line->quantity));
-        wr_pg_array_add(&prices, text_of(arena, line->unit_price_cents));
+        wr_tx_add(tx,
+                  "insert into order_lines "
+                  "(order_id, position, product_id, name, quantity, "
+                  "    unit_price_cents) "
+                  "select * "
+                  "from unnest($1::uuid[], $2::integer[], $3::text[], "
+                  "    $4::text[], $5::integer[], $6::bigint[])",
+                  WR_PARAMS(order->id, text_of(arena, (int64_t) i + 1),
+                            line->product_id, line->name,
+                            text_of(arena, line->quantity),
+                            text_of(arena, line->unit_price_cents)));
     }
-
-    wr_tx_exec(tx,
-               "insert into order_lines "
-               "(order_id, position, product_id, name, quantity, "
-               "    unit_price_cents) "
-               "select $1::uuid, position, product_id, name, quantity, "
-               "    unit_price_cents "
-               "from unnest($2::text[], $3::text[], $4::integer[], "
-               "    $5::bigint[]) "
-               "    with ordinality as lines (product_id, name, quantity, "
-               "        unit_price_cents, position)",
-               WR_PARAMS(order->id, wr_pg_array_text(&ids),
-                         wr_pg_array_text(&names),
-                         wr_pg_array_text(&quantities),
-                         wr_pg_array_text(&prices)));
 }
 
 

@@ -343,7 +343,7 @@ my @layers = (
     database => [qw(db pg_array)],
     join => [qw(
         announce ask batch crash dead decode dispatch gather history
-        housekeeping inbox key lane order outbox page reply request retry
+        housekeeping inbox insert key lane order outbox page reply request retry
         service settle timer tx turn warren wr
     )],
 );
