@@ -50,8 +50,9 @@ my %common = (broker => $broker, postgresql => $postgresql, vhost => $vhost,
               topology => 0);
 my $catalog = Warren::Worker->new(%common, service => 'catalog',
                                   settings => { 'log.level' => 'info' });
-my $orders = Warren::Worker->new(%common, service => 'orders',
-                                 settings => { 'log.level' => 'info' });
+my $orders = Warren::Worker->new(%common, service => 'orders', settings => {
+    'reservation.timeout' => '30d', 'log.level' => 'info'
+});
 
 Warren::Worker::apply_topology($broker, $vhost, $catalog, $orders);
 $_->start() for $catalog, $orders;

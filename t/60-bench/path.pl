@@ -77,10 +77,7 @@ sub warren {
         name => 'Warren', port => $system->port(),
         tokens => spew("$dir/warren.tokens", join "\n", @tokens, ''),
         processes => sub { Warren::Bench::system_processes($system) },
-        stored => sub {
-            map { $system->psql($_, "select count(*) from $_") }
-                qw(orders notifications)
-        }
+        stored => sub { $system->stored() }
     });
 }
 

@@ -105,7 +105,8 @@ sub person {
 }
 
 
-# Orders of the past until there are so many, each with two lines.
+# Orders of the past, which are over, until there are so many, each with two
+# lines.
 sub store {
     my ($count) = @_;
 
@@ -117,8 +118,9 @@ sub store {
     my $person = person("n % $people + 1");
 
     $system->psql('orders', "insert into orders"
-        . " (id, user_id, currency, total_cents, created_at)"
-        . " select $order, $person, 'EUR', 1800, now() from $series");
+        . " (id, user_id, currency, total_cents, created_at, status)"
+        . " select $order, $person, 'EUR', 1800, now(), 'confirmed'"
+        . " from $series");
     $system->psql('orders', "insert into order_lines (order_id, position,"
         . " product_id, quantity, unit_price_cents)"
         . " select $order, position, 'tea-100', 2, 450 from $series,"

@@ -83,8 +83,9 @@ class Orders {
     // one statement is one transaction, and one way to the server and back
     await this.db.query(
       `with placed as (
-         insert into orders (id, user_id, currency, total_cents, created_at)
-         values ($1, $2, $3, $4, $5)
+         insert into orders
+           (id, user_id, currency, total_cents, created_at, due_at)
+         values ($1, $2, $3, $4, $5, now() + interval '30 days')
        )
        insert into order_lines
          (order_id, position, product_id, name, quantity, unit_price_cents)

@@ -33,8 +33,9 @@ sub new {
     my $lanes = delete $option{lanes} // 2;
     my %settings = (
         'log.level' => 'info', %{ delete $option{settings} // {} },
-        users => { lanes => $lanes }, orders => { lanes => $lanes },
-        catalog => { lanes => $lanes }
+        users => { lanes => $lanes }, catalog => { lanes => $lanes },
+        # nothing is held in time, and yet no order is over
+        orders => { lanes => $lanes, 'reservation.timeout' => '30d' }
     );
 
     return $class->SUPER::new(services => \@SERVICES, settings => \%settings,
@@ -50,6 +51,16 @@ sub start {
     deafen($self->broker(), $self->vhost());
 
     return $self;
+}
+
+
+# How many orders there are, and how many of them were told to who placed them.
+sub stored {
+    my ($self) = @_;
+
+    return ($self->psql('orders', 'select count(*) from orders'),
+            $self->psql('notifications', 'select count(*) from notifications'
+                                         . " where kind = 'order.placed'"));
 }
 
 
