@@ -25,6 +25,7 @@ reset_of_nobody();
 links_expire();
 moves();
 moves_to_another();
+moves_once();
 changes_password();
 profile();
 pauses();
@@ -251,6 +252,36 @@ sub moves_to_another {
     my $secret = secret('verify_email', 'moritz@example.com');
     $users->person('moritz@example.com');
     is(verify($secret)->{status}, 409, 'who came first has it');
+}
+
+
+# A slip of the keyboard went to a stranger, and so did what was sent to an
+# address that is somebody else's by now.
+sub moves_once {
+    my $pam = verified('pam@example.com');
+    my $move = sub {
+        my ($to) = @_;
+
+        $users->call_as($pam, 'update_user', body => {
+            email => $to, password => $Users::PASSWORD
+        });
+
+        return secret('verify_email', $to);
+    };
+
+    $users->call_as($pam, 'request_verification');
+    my $old = secret('verify_email', 'pam@example.com');
+    my $slip = $move->('pam@exampel.com');
+    my $right = $move->('pam@example.org');
+
+    is(verify($slip)->{status}, 400,
+       'a link to another address is void when there is a later one');
+    is($users->sql("select count(*) from links where user_id = '$pam'"), 2,
+       'one to the own address is not');
+    is(verify($right)->{status}, 204, 'the later one is good');
+    is(verify($old)->{status}, 400,
+       'and no address of before comes back by its link');
+    is($users->login('pam@example.org')->{status}, 200, 'the new one stays');
 }
 
 

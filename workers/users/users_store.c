@@ -317,10 +317,25 @@ users_store_mail(struct wr_tx *tx, const char *user, const char *template,
 }
 
 
+/* Who moves twice moves to the second address: the first may be a slip of the
+   keyboard, and a stranger's. */
+
 void
 users_store_link(struct wr_tx *tx, const char *hash, const char *user,
     const char *purpose, const char *email, const char *lifetime)
 {
+    wr_tx_exec(tx,
+               "delete from links as l "
+               "using users as u "
+               "where l.user_id = $1 "
+               "    and l.purpose = 'verify' "
+               "    and u.id = l.user_id "
+               "    and $2::text = 'verify' "
+               "    and lower(u.email) <> lower($3::text) "
+               "    and lower(l.email) not in (lower(u.email), "
+               "        lower($3::text))",
+               WR_PARAMS(user, purpose, email));
+
     wr_tx_exec(tx,
                "insert into links (hash, user_id, purpose, email, expires_at) "
                "values ($1, $2, $3, $4, now() + $5::interval)",
@@ -352,6 +367,17 @@ users_store_use_link(struct wr_tx *tx, const char *hash)
 {
     return wr_tx_query(tx, "delete from links where hash = $1",
                        WR_PARAMS(hash));
+}
+
+
+void
+users_store_drop_verify_links(struct wr_tx *tx, const char *user)
+{
+    wr_tx_exec(tx,
+               "delete from links "
+               "where user_id = $1 "
+               "    and purpose = 'verify'",
+               WR_PARAMS(user));
 }
 
 

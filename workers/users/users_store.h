@@ -130,7 +130,8 @@ void users_store_end_all(struct wr_tx *tx, const char *user,
 struct wr_rows *users_store_mail(struct wr_tx *tx, const char *user,
     const char *template, const char *pause);
 
-/* A link for an address, good for "lifetime". */
+/* A link for an address, good for "lifetime".  One to another address than the
+   account has makes those to yet others void. */
 void users_store_link(struct wr_tx *tx, const char *hash, const char *user,
     const char *purpose, const char *email, const char *lifetime);
 
@@ -141,6 +142,9 @@ struct wr_rows *users_store_find_link(struct wr_tx *tx, const char *hash,
 
 /* Uses up a link: affects one row, or none if that was done. */
 struct wr_rows *users_store_use_link(struct wr_tx *tx, const char *hash);
+
+/* Makes all links void that would verify an address of the person. */
+void users_store_drop_verify_links(struct wr_tx *tx, const char *user);
 
 /* Makes all links of a person void. */
 void users_store_drop_links(struct wr_tx *tx, const char *user);

@@ -59,6 +59,7 @@ users_verify_load(struct wr_request *req)
 enum wr_outcome
 users_verify(struct wr_request *req)
 {
+    const char           *id;
     struct wr_tx         *tx;
     struct wr_rows       *account;
     struct verification  *verification;
@@ -72,9 +73,8 @@ users_verify(struct wr_request *req)
         return refuse(req);
     }
 
-    account = users_store_verify(tx,
-                                 wr_rows_text(verification->rows, 0,
-                                              USERS_STORE_LINK_USER),
+    id = wr_rows_text(verification->rows, 0, USERS_STORE_LINK_USER);
+    account = users_store_verify(tx, id,
                                  wr_rows_text(verification->rows, 0,
                                               USERS_STORE_LINK_EMAIL));
 
@@ -85,6 +85,9 @@ users_verify(struct wr_request *req)
                          "the address has another account");
     }
 
+    /* what was sent to another address must not bring that one back */
+
+    users_store_drop_verify_links(tx, id);
     users_json_announce(req, account);
 
     return WR_DONE;
