@@ -76,6 +76,16 @@ sub defer {
 }
 
 
+# Whether nobody at all is served.
+sub close {
+    my ($self, $does) = @_;
+
+    my $path = "$self->{dir}/closed";
+
+    $does ? spew($path, '') : unlink $path;
+}
+
+
 # What an address got, in order; waits until there is so much.
 sub mails {
     my ($self, $to, $least) = @_;

@@ -34,6 +34,7 @@ injection();
 messages();
 bounces();
 deferred();
+closed();
 links();
 by_itself();
 secure();
@@ -199,6 +200,25 @@ sub deferred {
     my ($mail) = $smtp->mails('later@example.com', 1);
     is($mail->{subject}, 'Your order is confirmed',
        'what is refused for now is tried again');
+}
+
+
+# What a server has against us is nothing against the person.
+sub closed {
+    my $person = $told->person(email => 'open@example.com');
+
+    # a connection that is there would be used
+    $smtp->close(1);
+    $worker->restart();
+    $told->happened('order.confirmed', $person);
+    wait_for(sub { $worker->log() =~ /e-mail not sent yet: .*554/ }, 60,
+             'a server that serves nobody');
+    is($told->sql("select count(*) from bounces"
+                  . " where email = 'open\@example.com'"), 0,
+       'that a server serves nobody is not about the address');
+    $smtp->close(0);
+    is(scalar($smtp->mails('open@example.com', 1)), 1,
+       'and the mail is sent when it does');
 }
 
 

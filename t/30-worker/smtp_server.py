@@ -7,7 +7,8 @@
 #
 # With a certificate it insists on STARTTLS and on a login.  Recipients that
 # begin with "nobody" are refused for good; those that begin with "later", as
-# long as the folder has a file "later".
+# long as the folder has a file "later".  As long as it has a file "closed",
+# nobody is served.
 
 import asyncio
 import os
@@ -48,6 +49,12 @@ class Handler:
         return '250 OK'
 
 
+class Closed(asyncio.Protocol):
+    def connection_made(self, transport):
+        transport.write(b'554 5.3.2 no service for you\r\n')
+        transport.close()
+
+
 def authenticate(server, session, envelope, mechanism, data):
     return AuthResult(success=data.login == sys.argv[4].encode()
                       and data.password == sys.argv[5].encode())
@@ -62,10 +69,16 @@ if secure:
                    authenticator=authenticate, auth_required=True)
 
 
+def connection():
+    if os.path.exists(os.path.join(folder, 'closed')):
+        return Closed()
+
+    return SMTP(Handler(), hostname='localhost', **options)
+
+
 async def serve():
     server = await asyncio.get_running_loop().create_server(
-        lambda: SMTP(Handler(), hostname='localhost', **options),
-        '127.0.0.1', 0)
+        connection, '127.0.0.1', 0)
     port = server.sockets[0].getsockname()[1]
 
     with open(os.path.join(folder, 'port.part'), 'w') as file:

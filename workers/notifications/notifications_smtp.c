@@ -184,8 +184,8 @@ read_source(char *to, size_t size, size_t n, void *data)
 
 /*
  * 4yz asks us to come again.  5yz is final where it is about the recipient or
- * the mail; what the server has against us (the login, our sender address)
- * somebody must mend.
+ * the mail; what the server has against us (any mail from here, the login, our
+ * sender address) somebody must mend.
  */
 
 static enum notifications_smtp_result
@@ -207,6 +207,8 @@ classify(struct notifications_smtp *smtp, CURLcode rc)
     if (status < 500 || status > 599
         || status == 530 || status == 534 || status == 535 || status == 538
         || rc == CURLE_LOGIN_DENIED || rc == CURLE_USE_SSL_FAILED
+        || rc == CURLE_REMOTE_ACCESS_DENIED
+        || strncmp(smtp->error, "Got unexpected ", 15) == 0
         || strncmp(smtp->error, "MAIL ", 5) == 0)
     {
         return NOTIFICATIONS_SMTP_LATER;
