@@ -244,6 +244,33 @@ function who(operation) {
 }
 
 
+/* The request for a terminal, whose variables are a token and an id. */
+
+function command(path, method, operation, body) {
+    const needs = operation.security ?? api.security;
+    const example = body?.content['application/json']?.example;
+    const words = ['curl -sS'];
+
+    if (method !== (example === undefined ? 'get' : 'post')) {
+        words.push(`-X ${method.toUpperCase()}`);
+    }
+
+    words.push(`"${location.origin}${path.replace(/\{(\w+)\}/g, '$$$1')}"`);
+
+    if (needs.some((need) => need.token)) {
+        words.push('-H "Authorization: Bearer $token"');
+    }
+
+    if (example !== undefined) {
+        const text = JSON.stringify(example).replaceAll("'", "'\\''");
+
+        words.push(`--json '${text}'`);
+    }
+
+    return el('pre', null, words.join(' \\\n    '));
+}
+
+
 function operationItem(path, method, item) {
     const operation = item[method];
     const parameters = [...(item.parameters ?? []),
@@ -263,7 +290,8 @@ function operationItem(path, method, item) {
         inside.append(el('h3', null, 'Body'), ...content(body.content));
     }
 
-    inside.append(...responses(operation));
+    inside.append(el('h3', null, 'In a terminal'),
+        command(path, method, operation, body), ...responses(operation));
 
     const details = el('details', null,
         el('summary', null, el('span', `verb ${method}`,

@@ -139,8 +139,10 @@ sub readme {
          'and places an order');
     like($said[3] // '', qr/"status":"confirmed".*"kind":"order\.confirmed"/s,
          'which is confirmed, and she is told');
-    like($said[4] // '', qr/#reset=\S+\n204\n/,
+    like($said[4] // '', qr/^\Q$url\E\/#reset=\S+\n204\n/,
          'a letter has a link that takes a new password');
+    is(sprintf('%o', (stat "$tree/var/mail")[2] & 0777), '700',
+       'letters are for their owner alone');
     like($said[5] // '', qr{^HTTP/1\.1 401 .*problem\+json}ms,
          'a stranger gets a problem');
 

@@ -16,7 +16,7 @@ use Warren::Browser;
 use Warren::HTTP;
 use Warren::OpenAPI;
 use Warren::System;
-use Warren::Test;
+use Warren::Test qw(:DEFAULT run_command);
 
 my $smtp = Smtp->new();
 my $system = Warren::System->new(settings => {
@@ -443,6 +443,18 @@ sub reference {
     $browser->wait_for_text('#create_order .inside', qr/payment_method/);
     like($browser->text('#create_order .inside'), qr/429/,
          'the reference tells what may come back');
+
+    # as it stands there, in a shell
+    my $command = $browser->run(
+        'return [...document.querySelectorAll("#create_order pre")]'
+        . '.map((e) => e.innerText).find((text) => /^curl/.test(text))'
+    );
+    my (undef, $bob) = $system->person('bob');
+    my (undef, $said) = run_command(
+        command => ['sh', '-c', $command], environment => { token => $bob }
+    );
+    like($said, qr/"status":"placed"/, 'and how to ask, in a terminal')
+        or diag($command);
 
     my $api = Warren::OpenAPI->new();
     my @shown = @{ $browser->run(
