@@ -103,7 +103,8 @@ sub register_refuses {
     my %wrong = (
         email => [
             'ann', 'ann@', '@example.com', 'a b@example.com', 'a@b@c.org',
-            'a@-b.org', 'a@b..org', "a\@b.org\n", 'a@' . 'b' x 300, 7, undef
+            'a@-b.org', 'a@b..org', '-a@b.org', "a\@b.org\n",
+            'a@' . 'b' x 300, 7, undef
         ],
         name => ['', "a\nb", 'x' x 201, [], undef],
         password => ['short', 'x' x 1025, 12345678, undef],
@@ -164,13 +165,11 @@ sub login_refuses {
        'and the answers are the same');
 
     # both hash once; without that an unknown address answers in no time
-    my $slow = fastest(sub {
-        login({ email => 'ann@example.com', password => 'wrong one' })
-    });
-    my $unhashed = fastest(sub { login('{}') });
-    my $fast = fastest(sub {
-        login({ email => 'eve@example.com', password => 'wrong one' })
-    });
+    my ($slow, $unhashed, $fast) = fastest(
+        sub { login({ email => 'ann@example.com', password => 'wrong one' }) },
+        sub { login('{}') },
+        sub { login({ email => 'eve@example.com', password => 'wrong one' }) }
+    );
     cmp_ok($fast - $unhashed, '>', ($slow - $unhashed) / 2,
            'nor does the time tell whether an address is known');
 
@@ -179,19 +178,23 @@ sub login_refuses {
 }
 
 
+# The shortest time of each, in turns: what else the machine does meanwhile
+# meets all of them.
 sub fastest {
-    my ($sub) = @_;
+    my @subs = @_;
 
-    my $best;
+    my @best;
 
-    for (1 .. 5) {
-        my $begun = time();
-        $sub->();
-        my $took = time() - $begun;
-        $best = $took if !defined $best || $took < $best;
+    for (1 .. 15) {
+        for my $i (0 .. $#subs) {
+            my $begun = time();
+            $subs[$i]->();
+            my $took = time() - $begun;
+            $best[$i] = $took if !defined $best[$i] || $took < $best[$i];
+        }
     }
 
-    return $best;
+    return @best;
 }
 
 

@@ -112,7 +112,11 @@ is_email(const char *email)
 
     domain = strchr(email, '@');
 
-    if (domain == NULL || domain == email || domain - email > LOCAL_MAX) {
+    /* what begins with "-" some program that sends mail takes for an option */
+
+    if (domain == NULL || domain == email || domain - email > LOCAL_MAX
+        || email[0] == '-')
+    {
         return false;
     }
 
