@@ -141,7 +141,7 @@ sub messages {
         reset_password => 'Your new password',
         password_changed => 'Your password was changed',
         address_taken => 'You have an account already',
-        email_changed => 'Your e-mail address was changed'
+        email_changed => 'Another e-mail address for your account'
     );
 
     for my $template (sort keys %subject) {

@@ -29,9 +29,11 @@ my $admin = Warren::PostgreSQL->shared()->admin_uri($worker->database());
 my $password = 'correct horse battery staple';
 
 my $ann = register_succeeds();
+register_again();
 register_refuses();
 login_succeeds();
 login_refuses();
+login_hashes_anew();
 get_user();
 jwks();
 logs_are_silent();
@@ -79,6 +81,26 @@ sub register_succeeds {
     }, 'with who it is, and nothing secret');
 
     return $id;
+}
+
+
+# The answer was lost, or the broker brings the message again.
+sub register_again {
+    my %once = (id => Warren::Caller::uuid(), body => {
+        email => 'again@example.com', name => 'X', password => $password
+    });
+    my ($first, $second) = map {
+        $caller->call('users', 'register', %once)
+    } 1, 2;
+
+    is($second->{json}{id}, $first->{json}{id},
+       'the same message makes the same account');
+    is(rows("select count(*) || ' ' || max(id::text) from users"
+            . " where email = 'again\@example.com'"),
+       "1 $first->{json}{id}", 'once');
+    is(rows("select count(*) from inbox where message_id = '$once{id}'"), 0,
+       'and the inbox keeps nothing of it');
+    rows("delete from users where name = 'X'");
 }
 
 
@@ -175,6 +197,31 @@ sub login_refuses {
 
     is(login({ email => 'ann@example.com' })->{status}, 400,
        'without a password it is no login');
+}
+
+
+# The cost that is set may have been another one.
+sub login_hashes_anew {
+    my $hash = "select password_hash from users where id = '$ann'";
+    my $body = { email => 'ann@example.com', password => $password };
+    my $cheap = '$argon2id$v=19$m=1024,t=1,p=1$d2FycmVuIHNlZWQgZGF0YQ'
+                . '$UZHb0gIFSDvagjEZsheC1cpNBi4VRZAWJP2GYPnTsLw';
+    my $before = rows($hash);
+
+    is(login($body)->{status}, 200, 'a password is right');
+    is(rows($hash), $before, 'and its hash stays');
+
+    rows("update users set password_hash = '$cheap' where id = '$ann'");
+    is(login($body)->{status}, 401, 'a wrong one of another cost is refused');
+    is(rows($hash), $cheap, 'and changes nothing');
+
+    my %right = (%$body, password => 'correct horse battery');
+    is(login(\%right)->{status}, 200, 'the right one is taken');
+    like(rows($hash), qr/^\$argon2id\$v=19\$m=8192,t=1,p=1\$/,
+         'and is hashed anew, at the cost that is set');
+    is(login(\%right)->{status}, 200, 'and is right still');
+
+    rows("update users set password_hash = '$before' where id = '$ann'");
 }
 
 

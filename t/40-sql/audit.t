@@ -42,6 +42,18 @@ my $insert_told = 'insert into notifications (id, user_id, event_id, kind,'
                   . " 'order.placed', '', '', '{\"order_id\":\"$order\"}',"
                   . ' now() from generate_series(1, 2)';
 
+my $insert_person = 'insert into users (id, email, name, password_hash,'
+                    . " created_at) values ('$person', 'a\@b', 'A',"
+                    . " '\$argon2id\$', now())";
+my $insert_session = "$insert_person; insert into sessions (id, user_id,"
+                     . ' expires_at, created_at, ended_at, end_reason)'
+                     . " values ('$order', '$person',"
+                     . " now() + interval '2 days', ";
+my $insert_token = 'insert into refresh_tokens (hash, session_id, parent,'
+                   . ' expires_at, rotated_at, rotated_by)'
+                   . " values (repeat('%s', 64), '$order', %s,"
+                   . " now() + interval '%s', %s);";
+
 # [what is done, what is told of it]
 my %wrong = (
     orders => [
@@ -82,7 +94,31 @@ my %wrong = (
     ],
     users => [
         ['insert into users (id, email, name, password_hash, created_at)'
-         . " values ('$person', 'a\@b', 'A', 'secret', now())", 'not a hash']
+         . " values ('$person', 'a\@b', 'A', 'secret', now())", 'not a hash'],
+        ["$insert_session now(), $late, 'logout');"
+         . sprintf($insert_token, 'a', 'null', '1 hour', 'null, null'),
+         'ended before it began'],
+        ["$insert_session now(), null, null)", 'a session without tokens'],
+        ["$insert_session now() - interval '1 hour', null, null);"
+         . sprintf($insert_token, 'a', 'null', '1 hour', 'null, null')
+         . sprintf($insert_token, 'b', 'null', '1 hour', 'null, null'),
+         'more than one token to use'],
+        ["$insert_session now() - interval '1 hour', null, null);"
+         . sprintf($insert_token, 'a', 'null', '3 days', 'null, null'),
+         'a token outlives'],
+        ["$insert_session now() - interval '1 hour', null, null);"
+         . sprintf($insert_token, 'a', 'null', '1 hour', "now(), '$order'"),
+         'a used token is not'],
+        ["$insert_person; insert into role_changes (user_id, changed_by,"
+         . " roles_before, roles_after) values ('$person', 'x', '{}',"
+         . " '{customer}')", 'roles are not those'],
+        ["insert into roles values ('idle')", 'a role that allows nothing'],
+        ["$insert_person; insert into links values (repeat('a', 64),"
+         . " '$person', 'reset', 'a\@b', now() + interval '2 days')",
+         'a link that is good for'],
+        ["insert into login_failures values (repeat('a', 64), 9,"
+         . " now() + interval '2 days', now() + interval '3 days')",
+         'locked for too long']
     ]
 );
 

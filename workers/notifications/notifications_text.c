@@ -158,17 +158,21 @@ const struct notifications_template  notifications_text[] = {
       "fordern Sie ein neues an." },
 
     { "email_changed", EMAIL, "en",
-      "Your e-mail address was changed",
+      "Another e-mail address for your account",
       "Hello {{name}},\n\n"
-      "the e-mail address of your account was changed to another one. If "
-      "that\n"
-      "was not you, please tell us at once." },
+      "somebody who knows your password wants your account to have another\n"
+      "e-mail address. It will have it as soon as a link that was sent there "
+      "is\n"
+      "opened. If that was not you, please ask for a new password at once." },
     { "email_changed", EMAIL, "de",
-      "Ihre E-Mail-Adresse wurde geändert",
+      "Eine andere E-Mail-Adresse für Ihr Konto",
       "Guten Tag {{name}},\n\n"
-      "die E-Mail-Adresse Ihres Kontos wurde durch eine andere ersetzt. "
-      "Wenn\n"
-      "Sie das nicht waren, sagen Sie uns bitte sofort Bescheid." },
+      "jemand, der Ihr Passwort kennt, möchte Ihrem Konto eine andere "
+      "E-Mail-\n"
+      "Adresse geben. Sie gilt, sobald ein Link geöffnet wird, der dorthin\n"
+      "geschickt wurde. Wenn Sie das nicht waren, fordern Sie bitte sofort "
+      "ein\n"
+      "neues Passwort an." },
 
     { NULL, NULL, NULL, NULL, NULL }
 };

@@ -22,7 +22,7 @@ const struct users_tables  users_tables = {
 
 static const struct wr_handler  handlers[] = {
     { WR_CALL, "register", .gather = users_register_gather,
-                           .apply = users_register },
+                           .apply = users_register, .is_secret = true },
     { WR_CALL, "login",    .gather = users_login_gather,
                            .keys = users_login_keys,
                            .locks = { &login_failures },

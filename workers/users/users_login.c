@@ -21,6 +21,7 @@ struct login {
 
 
 static bool is_admitted(struct wr_request *req, const struct login *login);
+static void rehash(struct wr_request *req, const struct login *login);
 
 
 enum wr_outcome
@@ -99,6 +100,7 @@ users_login(struct wr_request *req)
     }
 
     users_throttle_forgive(&login->throttle, req);
+    rehash(req, login);
 
     wr_id_uuid7(id);
     users_secret_new(secret);
@@ -129,4 +131,33 @@ is_admitted(struct wr_request *req, const struct login *login)
     is_right = users_password_is(state->password, hash, login->password);
 
     return is_right && (state->admits_unverified || verified[0] == 't');
+}
+
+
+/* A hash of another cost than that of an address which nobody has would tell by
+   its time that there is an account; so would a thief like the cheaper one. */
+
+static void
+rehash(struct wr_request *req, const struct login *login)
+{
+    const char          *old, *hash;
+    struct users_state  *state;
+
+    state = wr_request_state(req);
+    old = wr_rows_text(login->account, 0, USERS_STORE_PASSWORD_HASH);
+
+    if (users_password_is_current(state->password, old)) {
+        return;
+    }
+
+    hash = users_password_hash(state->password, wr_request_arena(req),
+                               login->password);
+
+    /* without memory for it the old one does for now */
+
+    if (hash != NULL) {
+        users_store_rehash(wr_request_tx(req),
+                           wr_rows_text(login->account, 0, USERS_STORE_ID),
+                           hash, old);
+    }
 }

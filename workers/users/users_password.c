@@ -4,7 +4,9 @@
  * Hashes of passwords: Argon2id (RFC 9106).
  */
 
+#include <inttypes.h>
 #include <malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,6 +119,22 @@ users_password_is(const struct users_password *password, const char *hash,
                == ARGON2_OK;
 
     return is_there && is_right;
+}
+
+
+bool
+users_password_is_current(const struct users_password *password,
+    const char *hash)
+{
+    int   len;
+    char  cost[TEXT_SIZE];
+
+    len = snprintf(cost, sizeof(cost),
+                   "$argon2id$v=%d$m=%" PRIu32 ",t=%" PRIu32 ",p=%d$",
+                   ARGON2_VERSION_NUMBER, password->memory_kib,
+                   password->passes, LANES);
+
+    return strncmp(hash, cost, (size_t) len) == 0;
 }
 
 

@@ -43,5 +43,9 @@ const char *users_password_hash(const struct users_password *password,
 bool users_password_is(const struct users_password *password,
     const char *hash, const char *text);
 
+/* Whether a hash is of the cost that is set now. */
+bool users_password_is_current(const struct users_password *password,
+    const char *hash);
+
 
 #endif /* USERS_PASSWORD_H */

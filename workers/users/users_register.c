@@ -64,7 +64,16 @@ users_register_gather(struct wr_request *req)
         return WR_RETRY;
     }
 
-    wr_id_uuid7(r->id);
+    /* the same when the message comes again, which is not kept as it has a
+       password: then the account is there, and its owner asked again */
+
+    if (wr_id_is_uuid(wr_request_id(req))) {
+        memcpy(r->id, wr_request_id(req), sizeof(r->id) - 1);
+
+    } else {
+        wr_id_uuid7(r->id);
+    }
+
     wr_clock_text(wr_clock_wall_ms(), r->created_at);
     wr_request_set(req, r);
 

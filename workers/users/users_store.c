@@ -135,6 +135,26 @@ users_store_password(struct wr_tx *tx, const char *id, const char *hash,
 }
 
 
+/* One that somebody else has is let be: who logs in holds other rows already,
+   and must not wait for it. */
+
+void
+users_store_rehash(struct wr_tx *tx, const char *id, const char *hash,
+    const char *old)
+{
+    wr_tx_exec(tx,
+               "update users "
+               "set password_hash = $2 "
+               "where id = ("
+               "        select free.id from users as free "
+               "        where free.id = $1 "
+               "        limit 1 "
+               "        for no key update skip locked) "
+               "    and password_hash = $3",
+               WR_PARAMS(id, hash, old));
+}
+
+
 struct wr_rows *
 users_store_wait(struct wr_tx *tx, const char *key)
 {

@@ -80,6 +80,11 @@ struct wr_rows *users_store_verify(struct wr_tx *tx, const char *id,
 struct wr_rows *users_store_password(struct wr_tx *tx, const char *id,
     const char *hash, const char *old);
 
+/* Puts a hash of the same password in place of the old one, unless somebody
+   changes the account just now. */
+void users_store_rehash(struct wr_tx *tx, const char *id, const char *hash,
+    const char *old);
+
 
 /* Counts an attempt of the key: one row, or none while it has to wait.  A
    later attempt waits for "delay", doubled with each, up to "delay_max", once
