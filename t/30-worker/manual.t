@@ -101,7 +101,7 @@ is_deeply([grep { !$page{"$_.3"} } @functions], [],
 
 my $text = words('wr_tx_query', 3);
 
-like($text, qr/ NAME wr_tx_exec, wr_tx_query/,
+like($text, qr/ NAME wr_tx_exec, wr_tx_add, wr_tx_query/,
      'the page of a function is its header\'s');
 like($text, qr/#include <warren\/tx\.h>/, 'which it names');
 like($text, qr/struct wr_rows \*wr_tx_query\(struct wr_tx \*tx/,
