@@ -1,7 +1,8 @@
 # Copyright (C) the Warren authors
 #
-# A storm of orders on few products while every worker is killed in turn: in the
-# end money, stock and notifications add up.
+# A storm of orders on few products while every worker is killed in turn, and
+# the broker cuts off workers and gateways: in the end money, stock and
+# notifications add up.
 #
 # STORM (300) is how many orders at least, STORM_SEED makes a run's choices once
 # more.
@@ -121,11 +122,12 @@ sub heard {
 }
 
 
-# Kills a lane of each service, then each supervisor, until there were orders
-# enough.
+# Kills a lane of each service, then each supervisor, then cuts everybody's
+# connections, until there were orders enough.
 sub trouble {
     my @services = @Warren::System::SERVICES;
     my %kills;
+    my $cut = 0;
 
     do {
         for my $service (@services) {
@@ -143,6 +145,9 @@ sub trouble {
             $worker->start(wait => 0);
             breathe();
         }
+
+        $cut += cut_off();
+        breathe();
     } while (placed() < $wanted);
 
     # what died while it started is started again
@@ -153,7 +158,30 @@ sub trouble {
            "$service was killed, supervisor and lane");
     }
 
+    cmp_ok($cut, '>', 1, 'the broker cut off workers and gateways');
+    $kills{connections} = $cut;
+
     return %kills;
+}
+
+
+# How many connections of the shop the broker closed; the test's own, which
+# hears all events, stays.
+sub cut_off {
+    my $broker = $system->broker();
+    my $cut = 0;
+
+    for my $connection (@{ $broker->api('GET', '/api/connections') }) {
+        next if ($connection->{vhost} // '') ne $system->vhost()
+                || ($connection->{user} // 'guest') eq 'guest';
+
+        my $name = $connection->{name}
+                   =~ s/([^\w.-])/sprintf '%%%02X', ord $1/ger;
+
+        $cut++ if eval { $broker->api('DELETE', "/api/connections/$name"); 1 };
+    }
+
+    return $cut;
 }
 
 
