@@ -21,6 +21,7 @@ UNIT_TESTS = \
 	t/10-unit/test_jwt_token \
 	t/10-unit/test_limit_message \
 	t/10-unit/test_log \
+	t/10-unit/test_notifications_address \
 	t/10-unit/test_pg_array \
 	t/10-unit/test_settings \
 	t/10-unit/test_settings_cpus \
@@ -40,6 +41,13 @@ t_10_unit_test_bench_answer_SOURCES = \
 t_10_unit_test_bench_histogram_CPPFLAGS = $(BENCH_CPPFLAGS)
 t_10_unit_test_bench_histogram_SOURCES = \
 	t/10-unit/test_bench_histogram.c t/60-bench/histogram.c
+
+# pure parts of workers
+t_10_unit_test_notifications_address_CPPFLAGS = $(AM_CPPFLAGS) \
+	-I$(top_srcdir)/workers/notifications
+t_10_unit_test_notifications_address_SOURCES = \
+	t/10-unit/test_notifications_address.c \
+	workers/notifications/notifications_address.c
 
 # the module's pure parts
 HTTP_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/ngx_gateway_module/http

@@ -143,9 +143,17 @@ warren_catalog_SOURCES = \
 warren_notifications_SOURCES = \
 	workers/notifications/main.c \
 	workers/notifications/notifications.h \
+	workers/notifications/notifications_address.c \
+	workers/notifications/notifications_address.h \
+	workers/notifications/notifications_deliver.c \
+	workers/notifications/notifications_deliver.h \
 	workers/notifications/notifications_email.c \
 	workers/notifications/notifications_email.h \
 	workers/notifications/notifications_event.c \
+	workers/notifications/notifications_group.c \
+	workers/notifications/notifications_group.h \
+	workers/notifications/notifications_http.c \
+	workers/notifications/notifications_http.h \
 	workers/notifications/notifications_init.c \
 	workers/notifications/notifications_init.h \
 	workers/notifications/notifications_json.c \
@@ -156,11 +164,14 @@ warren_notifications_SOURCES = \
 	workers/notifications/notifications_message.c \
 	workers/notifications/notifications_person.c \
 	workers/notifications/notifications_person.h \
+	workers/notifications/notifications_preference.c \
 	workers/notifications/notifications_read.c \
 	workers/notifications/notifications_recipient.c \
 	workers/notifications/notifications_recipient.h \
 	workers/notifications/notifications_send.c \
 	workers/notifications/notifications_send.h \
+	workers/notifications/notifications_sign.c \
+	workers/notifications/notifications_sign.h \
 	workers/notifications/notifications_since.c \
 	workers/notifications/notifications_smtp.c \
 	workers/notifications/notifications_smtp.h \
@@ -169,7 +180,8 @@ warren_notifications_SOURCES = \
 	workers/notifications/notifications_template.c \
 	workers/notifications/notifications_template.h \
 	workers/notifications/notifications_text.c \
-	workers/notifications/notifications_text.h
+	workers/notifications/notifications_text.h \
+	workers/notifications/notifications_webhook.c
 
 warren_notifications_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) $(CRYPTO_CFLAGS)
 

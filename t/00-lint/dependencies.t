@@ -41,7 +41,9 @@ my @header_laws = (
      qr{\A(?:ngx_gateway_module/http/
              ngx_http_gateway_(?:digest|id|jwt_(?:key|signature))\.c\z
          |shared/digest\.c\z
-         |workers/(?:users|warren)/|t/)}x,
+         |workers/(?:users|warren)/
+         |workers/notifications/notifications_sign\.c\z
+         |t/)}x,
      'OpenSSL is for those who are about it'],
     # shared
     [qr{\Alibpq},

@@ -36,6 +36,7 @@ bounces();
 deferred();
 closed();
 links();
+chosen();
 by_itself();
 secure();
 settings();
@@ -234,6 +235,23 @@ sub links {
     is($told->sql('select count(*) from dead_letter'), 0,
        'a link that could not be sent in time is forgotten');
     is($told->sql('select count(*) from outbox'), 0, 'everywhere');
+}
+
+
+sub chosen {
+    my $person = $told->person(email => 'choosy@example.com');
+
+    $told->call('set_preferences', sub => $person, body => {
+        preferences => { orders => { email => JSON::PP::false } }
+    });
+    $told->happened('order.confirmed', $person);
+    $told->wait_for_rows("notifications where user_id = '$person'", 2);
+    $told->happened('payment.refunded', $person);
+    is_deeply([map { $_->{subject} } $smtp->mails('choosy@example.com', 1)],
+              ['Your payment was refunded'], 'what is not wanted is not sent');
+    message(template => 'password_changed', email => 'choosy@example.com');
+    is(scalar($smtp->mails('choosy@example.com', 2)), 2,
+       'but what is about the account is');
 }
 
 

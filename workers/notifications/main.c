@@ -35,6 +35,23 @@ static const struct wr_handler  handlers[] = {
     { WR_CALL,  "mark_read",          .gather = notifications_read_gather,
                                       .apply = notifications_read },
 
+    { WR_CALL,  "get_preferences",    .gather = notifications_preference_gather,
+                                      .load = notifications_preference_load,
+                                      .apply = notifications_preference,
+                                      .read_only = true },
+    { WR_CALL,  "set_preferences",
+                .gather = notifications_preference_put_gather,
+                .apply = notifications_preference_put },
+    { WR_CALL,  "get_webhook",        .gather = notifications_webhook_gather,
+                                      .load = notifications_webhook_load,
+                                      .apply = notifications_webhook,
+                                      .read_only = true },
+    { WR_CALL,  "put_webhook",
+                .gather = notifications_webhook_put_gather,
+                .apply = notifications_webhook_put },
+    { WR_CALL,  "delete_webhook",     .gather = notifications_webhook_gather,
+                                      .apply = notifications_webhook_delete },
+
     { WR_EVENT, "user.registered",
                 .gather = notifications_recipient_gather,
                 .keys = notifications_recipient_keys,
@@ -59,6 +76,10 @@ static const struct wr_handler  handlers[] = {
 
     { WR_CHANNEL, NOTIFICATIONS_EMAIL, .gather = notifications_email_gather,
                                        .apply = notifications_email },
+    { WR_CHANNEL, NOTIFICATIONS_WEBHOOK,
+                  .gather = notifications_deliver_gather,
+                  .load = notifications_deliver_load,
+                  .apply = notifications_deliver },
     WR_HANDLERS_END
 };
 
@@ -81,12 +102,26 @@ static const struct wr_setting  settings[] = {
       "for one e-mail, at most 30s" },
     { "email.link_lifetime", WR_SETTING_DURATION, "15m", false,
       "how long an e-mail with a link is tried" },
+    { "webhook.key_file", WR_SETTING_FILE, "", false,
+      "file with a key that secrets of webhooks are made of; empty: none" },
+    { "webhook.allow_http", WR_SETTING_BOOL, "off", false,
+      "webhooks may be without TLS" },
+    { "webhook.allow_private", WR_SETTING_BOOL, "off", false,
+      "webhooks may be in private networks, and on this host" },
+    { "webhook.ca_file", WR_SETTING_TEXT, "", false,
+      "authorities that may sign their certificates; empty: the system's" },
+    { "webhook.timeout", WR_SETTING_DURATION, "10s", false,
+      "for one request, at most 30s" },
+    { "webhook.retry_for", WR_SETTING_DURATION, "1h", false,
+      "how long one notification is tried" },
+    { "webhook.disable_after", WR_SETTING_DURATION, "24h", false,
+      "how long a webhook may fail before it is disabled" },
     WR_SETTINGS_END
 };
 
 static const struct wr_service  notifications = {
     .name = "notifications",
-    .schema_min = "0004_bounces",
+    .schema_min = "0005_choices",
     .handlers = handlers,
     .commands_from = commands_from,
     .settings = settings,

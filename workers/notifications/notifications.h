@@ -14,6 +14,10 @@
 
 #define NOTIFICATIONS_INAPP         "inapp"
 #define NOTIFICATIONS_EMAIL         "email"
+#define NOTIFICATIONS_WEBHOOK       "webhook"
+
+/* a kind that no event has */
+#define NOTIFICATIONS_WEBHOOK_DISABLED  "webhook.disabled"
 
 /* bounds of what other services announce */
 #define NOTIFICATIONS_NAME_MAX      200     /* bytes, as in users */
@@ -22,6 +26,8 @@
 #define NOTIFICATIONS_REASON_MAX    64
 #define NOTIFICATIONS_KIND_MAX      64
 #define NOTIFICATIONS_LINK_MAX      1024
+#define NOTIFICATIONS_URL_MAX       2000
+#define NOTIFICATIONS_SALT_MAX      64
 #define NOTIFICATIONS_CENTS_MAX     9007199254740991
 
 
@@ -80,6 +86,27 @@ enum wr_outcome notifications_message(struct wr_request *req);
 /* The channel for e-mail: hands messages to the SMTP server. */
 enum wr_outcome notifications_email_gather(struct wr_request *req);
 enum wr_outcome notifications_email(struct wr_request *req);
+
+/* get_preferences, set_preferences: what a person wants to be told, on which
+   channel. */
+enum wr_outcome notifications_preference_gather(struct wr_request *req);
+void notifications_preference_load(struct wr_request *req);
+enum wr_outcome notifications_preference(struct wr_request *req);
+enum wr_outcome notifications_preference_put_gather(struct wr_request *req);
+enum wr_outcome notifications_preference_put(struct wr_request *req);
+
+/* get_webhook, put_webhook, delete_webhook: where it is posted to. */
+enum wr_outcome notifications_webhook_gather(struct wr_request *req);
+void notifications_webhook_load(struct wr_request *req);
+enum wr_outcome notifications_webhook(struct wr_request *req);
+enum wr_outcome notifications_webhook_put_gather(struct wr_request *req);
+enum wr_outcome notifications_webhook_put(struct wr_request *req);
+enum wr_outcome notifications_webhook_delete(struct wr_request *req);
+
+/* The channel for webhooks: posts messages to their receivers. */
+enum wr_outcome notifications_deliver_gather(struct wr_request *req);
+void notifications_deliver_load(struct wr_request *req);
+enum wr_outcome notifications_deliver(struct wr_request *req);
 
 
 #endif /* NOTIFICATIONS_H */

@@ -114,7 +114,8 @@ notifications_event_load(struct wr_request *req)
 
     event = wr_request_get(req);
     event->rows = notifications_store_find(wr_request_tx(req),
-                                           event->user_id);
+                                           event->user_id,
+                                           wr_request_type(req));
 }
 
 

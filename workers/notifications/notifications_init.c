@@ -4,15 +4,27 @@
  * What a lane of notifications makes once.
  */
 
+#include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 
+#include "notifications_http.h"
 #include "notifications_init.h"
 #include "notifications_mail.h"
 #include "notifications_smtp.h"
 #include "settings.h"
 
 
+/* A key that is shorter might be guessed from what it signs. */
+#define KEY_MIN        16
+
+#define INTERVAL_SIZE  48
+
+
 static int init_email(struct notifications_state *state,
+    const struct wr_settings *settings, const char **error_r);
+static int init_webhook(struct notifications_state *state,
     const struct wr_settings *settings, const char **error_r);
 
 
@@ -24,6 +36,12 @@ notifications_init(const struct wr_settings *settings, void **state_r,
 
     if (wr_settings_text(settings, "smtp.url")[0] != '\0'
         && init_email(&state, settings, error_r) != 0)
+    {
+        return -1;
+    }
+
+    if (wr_settings_text(settings, "webhook.key_file")[0] != '\0'
+        && init_webhook(&state, settings, error_r) != 0)
     {
         return -1;
     }
@@ -49,4 +67,27 @@ init_email(struct notifications_state *state,
     state->smtp = notifications_smtp_new(settings, error_r);
 
     return (state->smtp != NULL) ? 0 : -1;
+}
+
+
+static int
+init_webhook(struct notifications_state *state,
+    const struct wr_settings *settings, const char **error_r)
+{
+    static char  disable_after[INTERVAL_SIZE];
+
+    state->key = wr_settings_secret(settings, "webhook.key_file");
+    state->retry_ms = wr_settings_ms(settings, "webhook.retry_for");
+
+    if (strlen(state->key) < KEY_MIN) {
+        *error_r = "the key in webhook.key_file has less than 16 characters";
+        return -1;
+    }
+
+    snprintf(disable_after, sizeof(disable_after), "%" PRId64 " milliseconds",
+             wr_settings_ms(settings, "webhook.disable_after"));
+    state->disable_after = disable_after;
+    state->http = notifications_http_new(settings, error_r);
+
+    return (state->http != NULL) ? 0 : -1;
 }

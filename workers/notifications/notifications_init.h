@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 
+struct notifications_http;
 struct notifications_smtp;
 struct wr_settings;
 
@@ -19,6 +20,11 @@ struct notifications_state {
     struct notifications_smtp  *smtp;       /* NULL: no e-mail is sent */
     const char                 *from;       /* of e-mails */
     int64_t                     link_ms;    /* e-mails with a link live on */
+
+    struct notifications_http  *http;       /* NULL: there are no webhooks */
+    const char                 *key;        /* their secrets are made of it */
+    int64_t                     retry_ms;
+    const char                 *disable_after;      /* an interval */
 };
 
 

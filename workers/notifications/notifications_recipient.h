@@ -18,6 +18,9 @@ struct notifications_recipient {
     const char  *language;
     bool         is_verified;   /* the address is the person's */
     bool         has_bounced;   /* nothing got there of late */
+    const char  *unwanted;      /* channels of this kind, blanks between */
+    const char  *url;           /* of the webhook; NULL: there is none */
+    const char  *salt;          /* of its secret */
 };
 
 

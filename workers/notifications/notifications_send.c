@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "notifications.h"
+#include "notifications_deliver.h"
 #include "notifications_email.h"
+#include "notifications_group.h"
 #include "notifications_json.h"
 #include "notifications_recipient.h"
 #include "notifications_send.h"
@@ -15,9 +17,8 @@
 #include "notifications_template.h"
 
 
-static void show(struct wr_request *req, struct notification *notification,
-    const struct notifications_recipient *recipient,
-    const struct notifications_value *values);
+static void show(struct wr_request *req,
+    const struct notification *notification);
 static void mail(struct wr_request *req,
     const struct notification *notification,
     const struct notifications_recipient *recipient,
@@ -42,20 +43,6 @@ notifications_send(struct wr_request *req, struct notification *notification,
     const struct notifications_recipient *recipient,
     const struct notifications_value *values)
 {
-    show(req, notification, recipient, values);
-    mail(req, notification, recipient, values);
-}
-
-
-/* The row stays; the message is for who looks right now. */
-
-static void
-show(struct wr_request *req, struct notification *notification,
-    const struct notifications_recipient *recipient,
-    const struct notifications_value *values)
-{
-    size_t                                len;
-    const char                           *json;
     struct wr_arena                      *arena;
     const struct notifications_template  *template;
 
@@ -73,9 +60,32 @@ show(struct wr_request *req, struct notification *notification,
                                                         values);
     notification->body = notifications_template_render(arena, template->body,
                                                        values);
+
+    if (!notifications_group_has(recipient->unwanted, NOTIFICATIONS_INAPP)) {
+        show(req, notification);
+    }
+
+    if (!notifications_group_has(recipient->unwanted, NOTIFICATIONS_EMAIL)) {
+        mail(req, notification, recipient, values);
+    }
+
+    if (!notifications_group_has(recipient->unwanted, NOTIFICATIONS_WEBHOOK)) {
+        notifications_deliver_queue(req, notification, recipient);
+    }
+}
+
+
+/* The row stays; the message is for who looks right now. */
+
+static void
+show(struct wr_request *req, const struct notification *notification)
+{
+    size_t       len;
+    const char  *json;
+
     notifications_store_insert(wr_request_tx(req), notification);
 
-    json = notifications_json_text(arena, notification, &len);
+    json = notifications_json_text(wr_request_arena(req), notification, &len);
     (void) wr_push(req, NOTIFICATIONS_INAPP, notification->user_id,
                    notification->id, notification->kind, json, len);
 }

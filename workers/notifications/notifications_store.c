@@ -5,6 +5,7 @@
  */
 
 #include "notifications.h"
+#include "notifications_group.h"
 #include "notifications_recipient.h"
 #include "notifications_store.h"
 #include "notifications_template.h"
@@ -26,7 +27,10 @@ enum find_column {
     FIND_NAME,
     FIND_LANGUAGE,
     FIND_IS_VERIFIED,
-    FIND_HAS_BOUNCED
+    FIND_HAS_BOUNCED,
+    FIND_UNWANTED,
+    FIND_URL,
+    FIND_SALT
 };
 
 
@@ -116,18 +120,28 @@ notifications_store_recipient(struct wr_tx *tx,
 
 
 struct wr_rows *
-notifications_store_find(struct wr_tx *tx, const char *user_id)
+notifications_store_find(struct wr_tx *tx, const char *user_id,
+    const char *kind)
 {
     return wr_tx_query(tx,
                        "select r.email, r.name, r.language, r.is_verified, "
-                       "    b.email is not null "
-                       "from recipients as r "
+                       "    b.email is not null, "
+                       "    (select string_agg(m.channel, ' ') "
+                       "    from mutes as m "
+                       "    where m.user_id = u.user_id "
+                       "        and m.kinds = $2), "
+                       "    w.url, w.salt "
+                       "from (select $1::uuid as user_id) as u "
+                       "    left join recipients as r "
+                       "        on r.user_id = u.user_id "
                        "    left join bounces as b "
                        "        on b.email = r.email "
                        "        and b.bounced_at > now() - "
                        "            interval '7 days' "
-                       "where r.user_id = $1",
-                       WR_PARAMS(user_id));
+                       "    left join webhooks as w "
+                       "        on w.user_id = u.user_id "
+                       "        and w.disabled_at is null",
+                       WR_PARAMS(user_id, notifications_group_of(kind)));
 }
 
 
@@ -146,6 +160,9 @@ notifications_store_recipient_read(struct wr_rows *rows, const char *user_id,
                                                : NOTIFICATIONS_LANGUAGE;
     recipient_r->is_verified = is_true(rows, FIND_IS_VERIFIED);
     recipient_r->has_bounced = is_true(rows, FIND_HAS_BOUNCED);
+    recipient_r->unwanted = wr_rows_text(rows, 0, FIND_UNWANTED);
+    recipient_r->url = wr_rows_text(rows, 0, FIND_URL);
+    recipient_r->salt = wr_rows_text(rows, 0, FIND_SALT);
 }
 
 
@@ -173,4 +190,134 @@ notifications_store_bounce(struct wr_tx *tx, const char *email,
                "    count = b.count + 1, "
                "    bounced_at = excluded.bounced_at",
                WR_PARAMS(email, reason));
+}
+
+
+struct wr_rows *
+notifications_store_mutes(struct wr_tx *tx, const char *user_id)
+{
+    return wr_tx_query(tx,
+                       "select string_agg(kinds || '.' || channel, ' ') "
+                       "from mutes "
+                       "where user_id = $1",
+                       WR_PARAMS(user_id));
+}
+
+
+void
+notifications_store_unmute(struct wr_tx *tx, const char *user_id)
+{
+    wr_tx_exec(tx,
+               "delete from mutes "
+               "where user_id = $1",
+               WR_PARAMS(user_id));
+}
+
+
+void
+notifications_store_mute(struct wr_tx *tx, const char *user_id,
+    const char *group, const char *channel)
+{
+    wr_tx_exec(tx,
+               "insert into mutes (user_id, kinds, channel) "
+               "values ($1, $2, $3) "
+               "on conflict on constraint mutes_pkey do nothing",
+               WR_PARAMS(user_id, group, channel));
+}
+
+
+struct wr_rows *
+notifications_store_webhook(struct wr_tx *tx, const char *user_id)
+{
+    return wr_tx_query(tx,
+                       "select url, "
+                       TIME("created_at") ", "
+                       TIME("failing_since") ", "
+                       TIME("disabled_at")
+                       "from webhooks "
+                       "where user_id = $1",
+                       WR_PARAMS(user_id));
+}
+
+
+void
+notifications_store_webhook_put(struct wr_tx *tx, const char *user_id,
+    const char *url, const char *salt, const char *created_at)
+{
+    wr_tx_exec(tx,
+               "insert into webhooks (user_id, url, salt, created_at) "
+               "values ($1, $2, $3, $4) "
+               "on conflict on constraint webhooks_pkey do update "
+               "set url = excluded.url, "
+               "    salt = excluded.salt, "
+               "    created_at = excluded.created_at, "
+               "    failing_since = null, "
+               "    disabled_at = null",
+               WR_PARAMS(user_id, url, salt, created_at));
+}
+
+
+struct wr_rows *
+notifications_store_webhook_delete(struct wr_tx *tx, const char *user_id)
+{
+    return wr_tx_query(tx,
+                       "delete from webhooks "
+                       "where user_id = $1",
+                       WR_PARAMS(user_id));
+}
+
+
+struct wr_rows *
+notifications_store_delivery(struct wr_tx *tx, const char *user_id,
+    const char *salt, const char *disable_after)
+{
+    return wr_tx_query(tx,
+                       "select failing_since is not null, "
+                       "    coalesce(failing_since < now() - $3::interval, "
+                       "        false) "
+                       "from webhooks "
+                       "where user_id = $1 "
+                       "    and salt = $2 "
+                       "    and disabled_at is null",
+                       WR_PARAMS(user_id, salt, disable_after));
+}
+
+
+void
+notifications_store_webhook_works(struct wr_tx *tx, const char *user_id,
+    const char *salt)
+{
+    wr_tx_exec(tx,
+               "update webhooks "
+               "set failing_since = null "
+               "where user_id = $1 "
+               "    and salt = $2",
+               WR_PARAMS(user_id, salt));
+}
+
+
+void
+notifications_store_webhook_fails(struct wr_tx *tx, const char *user_id,
+    const char *salt, const char *since)
+{
+    wr_tx_exec(tx,
+               "update webhooks "
+               "set failing_since = coalesce(failing_since, $3) "
+               "where user_id = $1 "
+               "    and salt = $2",
+               WR_PARAMS(user_id, salt, since));
+}
+
+
+struct wr_rows *
+notifications_store_webhook_disable(struct wr_tx *tx, const char *user_id,
+    const char *salt)
+{
+    return wr_tx_query(tx,
+                       "update webhooks "
+                       "set disabled_at = now() "
+                       "where user_id = $1 "
+                       "    and salt = $2 "
+                       "    and disabled_at is null",
+                       WR_PARAMS(user_id, salt));
 }

@@ -25,6 +25,20 @@ enum notifications_store_column {
     NOTIFICATIONS_STORE_READ_AT         /* may be null */
 };
 
+/* Columns of a webhook's row. */
+enum notifications_store_webhook_column {
+    NOTIFICATIONS_STORE_WEBHOOK_URL = 0,
+    NOTIFICATIONS_STORE_WEBHOOK_CREATED,
+    NOTIFICATIONS_STORE_WEBHOOK_FAILING,        /* since; may be null */
+    NOTIFICATIONS_STORE_WEBHOOK_DISABLED        /* when; may be null */
+};
+
+/* The same as deliveries see it. */
+enum notifications_store_delivery_column {
+    NOTIFICATIONS_STORE_DELIVERY_FAILING = 0,   /* whether it fails */
+    NOTIFICATIONS_STORE_DELIVERY_LONG           /* and has for long */
+};
+
 
 /* Stores a notification, unless its event has told the person already. */
 void notifications_store_insert(struct wr_tx *tx,
@@ -48,16 +62,49 @@ struct wr_rows *notifications_store_read(struct wr_tx *tx,
 void notifications_store_recipient(struct wr_tx *tx,
     const struct notifications_recipient *recipient, const char *version);
 
-/* What is known of a person, for notifications_store_recipient_read(): of who
-   is not known the language is NOTIFICATIONS_LANGUAGE. */
+/* What is known of a person who is to be told a kind, for
+   notifications_store_recipient_read(): of who is not known the language is
+   NOTIFICATIONS_LANGUAGE. */
 struct wr_rows *notifications_store_find(struct wr_tx *tx,
-    const char *user_id);
+    const char *user_id, const char *kind);
 void notifications_store_recipient_read(struct wr_rows *rows,
     const char *user_id, struct notifications_recipient *recipient_r);
 
 /* Notes that an e-mail to this address never will arrive. */
 void notifications_store_bounce(struct wr_tx *tx, const char *email,
     const char *reason);
+
+/* What a person does not want, as one row: words "group.channel" with blanks
+   between, or null. */
+struct wr_rows *notifications_store_mutes(struct wr_tx *tx,
+    const char *user_id);
+
+/* They want everything; and everything but this. */
+void notifications_store_unmute(struct wr_tx *tx, const char *user_id);
+void notifications_store_mute(struct wr_tx *tx, const char *user_id,
+    const char *group, const char *channel);
+
+/* A person's webhook; makes or replaces it; deletes it: no row is affected if
+   there is none. */
+struct wr_rows *notifications_store_webhook(struct wr_tx *tx,
+    const char *user_id);
+void notifications_store_webhook_put(struct wr_tx *tx, const char *user_id,
+    const char *url, const char *salt, const char *created_at);
+struct wr_rows *notifications_store_webhook_delete(struct wr_tx *tx,
+    const char *user_id);
+
+/* No row if it is disabled, or was replaced: then the salt is another. */
+struct wr_rows *notifications_store_delivery(struct wr_tx *tx,
+    const char *user_id, const char *salt, const char *disable_after);
+
+/* It works; it fails, and has since then at least; it is disabled, unless it is
+   already: then no row is affected. */
+void notifications_store_webhook_works(struct wr_tx *tx, const char *user_id,
+    const char *salt);
+void notifications_store_webhook_fails(struct wr_tx *tx, const char *user_id,
+    const char *salt, const char *since);
+struct wr_rows *notifications_store_webhook_disable(struct wr_tx *tx,
+    const char *user_id, const char *salt);
 
 
 #endif /* NOTIFICATIONS_STORE_H */

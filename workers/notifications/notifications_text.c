@@ -21,6 +21,13 @@ const struct notifications_template  notifications_text[] = {
       "Willkommen, {{name}}",
       "Ihr Konto ist bereit." },
 
+    { NOTIFICATIONS_WEBHOOK_DISABLED, INAPP, "en",
+      "Webhook switched off",
+      "Your webhook could not be reached for long and was switched off." },
+    { NOTIFICATIONS_WEBHOOK_DISABLED, INAPP, "de",
+      "Webhook abgeschaltet",
+      "Ihr Webhook war lange nicht erreichbar und wurde abgeschaltet." },
+
     { "order.placed", INAPP, "en",
       "Order placed",
       "Your order over {{total}} was placed." },
