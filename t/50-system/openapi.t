@@ -35,7 +35,7 @@ my %tables = (
     users => ['users', 'refresh_tokens', 'links'],
     catalog => ['products', 'stock'],
     orders => ['orders'], payments => ['payments'],
-    notifications => ['notifications', 'recipients'],
+    notifications => ['notifications', 'recipients', 'mutes', 'webhooks'],
 );
 
 my $json = JSON::PP->new()->utf8()->canonical();
@@ -425,6 +425,40 @@ sub notifications {
     try_key('mark_read', 204, { path => { id => $id } },
             { path => { id => $nobody } });
     try('mark_read', 404, 'there is none', path => { id => $nobody });
+    preferences();
+    webhook();
+}
+
+
+sub preferences {
+    try('get_preferences', 200, 'of who never chose');
+
+    my $answer = try('set_preferences', 200, 'of who wants no e-mail',
+                     body => example('set_preferences'));
+    my $again = try('get_preferences', 200, 'and later');
+
+    is($again->{body}, $answer->{body}, 'they are as they were chosen');
+    like($again->{body}, qr/"orders":\{[^}]*"email":false/, 'without e-mail');
+    try('set_preferences', 400, 'a channel that there is not',
+        body => { preferences => { orders => { pigeon => JSON::PP::true } } });
+}
+
+
+sub webhook {
+    try('get_webhook', 404, 'there is none');
+    try('put_webhook', 400, 'without TLS',
+        body => { url => 'http://shop.example.com/' });
+
+    my $answer = try('put_webhook', 200, 'the first',
+                     body => example('put_webhook'));
+    my $secret = $json->decode($answer->{body})->{secret};
+
+    unlike(try('get_webhook', 200, 'it is there')->{body}, qr/\Q$secret\E/,
+           'and its secret is told once');
+    is($system->psql('notifications', 'select count(*) from inbox where'
+                     . " inbox::text like '%$secret%'"), 0, 'and kept nowhere');
+    try('delete_webhook', 204, 'it is taken away');
+    try('delete_webhook', 404, 'and was');
 }
 
 

@@ -48,7 +48,7 @@ static const struct wr_handler  handlers[] = {
                                       .read_only = true },
     { WR_CALL,  "put_webhook",
                 .gather = notifications_webhook_put_gather,
-                .apply = notifications_webhook_put },
+                .apply = notifications_webhook_put, .is_secret = true },
     { WR_CALL,  "delete_webhook",     .gather = notifications_webhook_gather,
                                       .apply = notifications_webhook_delete },
 

@@ -12,9 +12,6 @@
 #include "notifications_store.h"
 
 
-#define SALT_BYTES  16
-
-
 static void put_webhook(struct wr_json_writer *writer, const char *url,
     const char *created_at, const char *failing_since,
     const char *disabled_at);
@@ -113,21 +110,23 @@ notifications_webhook_put_gather(struct wr_request *req)
 }
 
 
-/* Each time with a secret of its own, which nobody is told again. */
+/*
+ * Each time with a secret of its own, which nobody is told again: it comes of
+ * the message's id, so one that comes again tells the same.
+ */
 
 enum wr_outcome
 notifications_webhook_put(struct wr_request *req)
 {
-    char                               salt[2 * SALT_BYTES + 1];
     char                               created_at[WR_CLOCK_TEXT_SIZE];
     size_t                             len;
-    const char                        *url, *json;
+    const char                        *url, *salt, *json;
     struct wr_json_writer             *writer;
     const struct notifications_state  *state;
 
     state = wr_request_state(req);
     url = wr_request_get(req);
-    wr_id_random_hex(salt, SALT_BYTES);
+    salt = wr_request_id(req);
     wr_clock_text(wr_clock_wall_ms(), created_at);
 
     notifications_store_webhook_put(wr_request_tx(req), wr_request_sub(req),

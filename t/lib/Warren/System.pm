@@ -58,6 +58,9 @@ sub start {
     my $dir = $self->{dir};
     my $key = Warren::Worker::make_key("$dir/token.pem");
 
+    spew("$dir/webhook.key", 'a key of this test alone');
+    chmod 0600, "$dir/webhook.key" or die "$dir/webhook.key: $!\n";
+
     for my $service (@{ $self->{services} // \@SERVICES }) {
         $self->{workers}{$service} = Warren::Worker->new(
             service => $service, broker => $self->{broker},
@@ -65,6 +68,8 @@ sub start {
             token_key => $key, topology => 0,
             settings => {
                 'broker.heartbeat' => '5s',
+                ($service eq 'notifications'
+                    ? ('webhook.key_file' => "$dir/webhook.key") : ()),
                 $self->common_settings(),
                 %{ $self->{settings}{$service} // {} }
             }
