@@ -830,6 +830,50 @@ function showTold(n, isNew) {
 }
 
 
+const GROUPS = {
+    account: 'My account', orders: 'Orders', payments: 'Payments'
+};
+
+const CHANNELS = { inapp: 'here', email: 'by e-mail', webhook: 'by webhook' };
+
+
+async function listPreferences() {
+    showPreferences(await api('GET', '/notifications/preferences'));
+}
+
+
+/* A box for each group and channel that the service knows. */
+
+function showPreferences({ preferences }) {
+    const groups = Object.entries(preferences).map(([group, channels]) =>
+        el('fieldset', null, el('legend', null, GROUPS[group] ?? group),
+            ...Object.entries(channels).map(([channel, isOn]) =>
+                el('label', null, el('input', {
+                    type: 'checkbox', name: `${group} ${channel}`,
+                    checked: isOn
+                }), CHANNELS[channel] ?? channel))));
+
+    $('groups').replaceChildren(...groups);
+    $('keep').disabled = false;
+}
+
+
+async function keepPreferences() {
+    const preferences = {};
+
+    for (const box of $('groups').querySelectorAll('input')) {
+        const [group, channel] = box.name.split(' ');
+
+        preferences[group] ??= {};
+        preferences[group][channel] = box.checked;
+    }
+
+    showPreferences(await api('PUT', '/notifications/preferences',
+        { body: { preferences } }));
+    say('You will be told as you wish.');
+}
+
+
 /* What a notification is about may have moved on. */
 
 function react(n) {
@@ -1232,6 +1276,9 @@ function leave() {
     state.told.clear();
     $('order-list').replaceChildren();
     $('told-list').replaceChildren();
+    $('choice').open = false;
+    $('groups').replaceChildren();
+    $('keep').disabled = true;
     $('orders-empty').hidden = $('told-empty').hidden = false;
 
     try {
@@ -1285,6 +1332,13 @@ function begin() {
 
     onSubmit('log-in', 'enter', () => WAYS[way].work());
     onSubmit('order', 'place', placeOrder);
+    onSubmit('preferences', 'keep', keepPreferences);
+    $('choice').addEventListener('toggle', () => {
+        if ($('choice').open && state.session) {
+            listPreferences().catch((problem) => tell(problem,
+                $('preferences').querySelector('.error')));
+        }
+    });
 
     $('other-way').addEventListener('click', () => goWay(
         way === 'known' ? 'newcomer' : 'known'));

@@ -49,6 +49,7 @@ order();
 declined();
 cancelled();
 seen();
+preferences();
 renewed();
 keyboard();
 phone();
@@ -381,6 +382,32 @@ sub seen {
     ok($unread->() < $before, 'and stays so when the page is loaded again');
     $browser->wait_for_text('#order-list', qr/confirmed/);
     pass('with the orders that there are');
+}
+
+
+# What one wants to be told is kept.
+sub preferences {
+    my $box = '#groups input[name="orders email"]';
+
+    $browser->click('#choice summary');
+    $browser->find($box);
+    fits('what can be chosen');
+    is($browser->run('return document.querySelector(arguments[0]).checked'
+                     . ' ? 1 : 0', $box), 1,
+       'who never chose is told everything');
+    $browser->screenshot('preferences-1280');
+    $browser->click($box);
+    $browser->click('#keep');
+    $browser->wait_for_text('#said', qr/as you wish/);
+
+    $browser->go("$url/");
+    $browser->click('#choice summary');
+    $browser->find($box);
+    is($browser->run(
+        'return [...document.querySelectorAll("#groups input:not(:checked)")]'
+        . '.map((box) => box.name).join()'
+    ), 'orders email', 'and then as was chosen, and no other way');
+    $browser->click('#choice summary');
 }
 
 
