@@ -121,7 +121,8 @@ sub order {
         my $order = $answer->{json}{id};
         return wait_for(sub {
             $system->psql('catalog', 'select state from reservations'
-                                     . " where order_id = '$order'")
+                                     . " where order_id = '$order' and state"
+                                     . " in ('held', 'sold', 'rejected')")
         }, 40, 'what became of the order');
     };
 

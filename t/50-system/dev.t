@@ -137,7 +137,7 @@ sub readme {
          'somebody registers');
     like($said[2] // '', qr{^HTTP/1\.1 201 .*^Location: /orders/}ms,
          'and places an order');
-    like($said[3] // '', qr/"status":"confirmed".*"kind":"order\.confirmed"/s,
+    like($said[3] // '', qr/"status":"confirmed".*"title":"Order\ confirmed"/sx,
          'which is confirmed, and she is told');
     like($said[4] // '', qr/^\Q$url\E\/#reset=\S+\n204\n/,
          'a letter has a link that takes a new password');
